@@ -1,9 +1,14 @@
 //! Sojourn finds the interest journeys in the histories of a whole user population, names them,
 //! and keeps them fresh.
 
+pub mod catalogue;
 pub mod connection;
 pub mod history;
 pub mod item;
+pub mod job;
+pub mod journey;
 pub mod keys;
+pub mod naming;
 pub mod queue;
 pub mod run;
+pub mod terms;

@@ -1,0 +1,42 @@
+//! Terms: what an item is about, in words that two items can share.
+//!
+//! The way from text to vector, in the order in which it runs:
+//!
+//! 1. [`Analyser`] cuts an item's fields into tokens: normalised, stemmed, with the form that was
+//!    written kept for display.
+//! 2. [`VocabularyCounter`] counts, in bounded memory, how many items each word and each pair of
+//!    neighbouring words occurs in, and makes the [`Vocabulary`] of those that are worth keeping.
+//! 3. [`salience()`] weighs a term of one item by what step 2 counted, and [`TermVector`] keeps the
+//!    best of them at unit length.
+//! 4. [`QuantisedVector`] is the form of step 3 that the catalogue stores: one byte a weight.
+
+mod analyser;
+mod counter;
+mod params;
+mod salience;
+mod stop_words;
+mod vector;
+mod vocabulary;
+
+pub use analyser::{Analyser, Analysis};
+pub use counter::{VocabularyCounter, VocabularyError};
+pub use params::{FieldBoosts, Language, ParamsError, SalienceParams};
+pub use salience::{Evidence, salience};
+pub use vector::{QuantisedVector, TermVector};
+pub use vocabulary::{Vocabulary, VocabularyStats};
+
+use serde::{Deserialize, Serialize};
+
+/// Dense number of a term inside one vocabulary: its rank in byte order of the terms.
+///
+/// Comparing two ids of the same vocabulary therefore compares their terms, which is what makes
+/// "ties: term" a comparison of integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TermId(pub u32);
+
+impl TermId {
+    /// The id as a position in arrays of the vocabulary.
+    pub fn position(self) -> usize {
+        self.0 as usize
+    }
+}

@@ -1,0 +1,5 @@
+//! stub
+/// stub
+pub struct TermVector;
+/// stub
+pub struct QuantisedVector;
