@@ -11,4 +11,5 @@ pub mod keys;
 pub mod naming;
 pub mod queue;
 pub mod run;
+pub mod store;
 pub mod terms;

@@ -10,9 +10,10 @@ use super::vectors::ItemVectors;
 use super::{
     Journey, JourneyParams, JourneyTerm, NameSource, Stage, StageActivity, StageDuration,
 };
-use crate::catalogue::{Catalogue, TermId};
+use crate::catalogue::Catalogue;
 use crate::history::Visit;
 use crate::naming;
+use crate::terms::TermId;
 
 /// How many terms are kept: enough to name and to compare, few enough to read.
 const TERMS: usize = 10;
