@@ -11,5 +11,7 @@ pub mod keys;
 pub mod naming;
 pub mod queue;
 pub mod run;
+#[cfg(feature = "cli")]
+pub mod settings;
 pub mod store;
 pub mod terms;

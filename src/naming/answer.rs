@@ -77,7 +77,7 @@ pub(super) fn parse(text: &str) -> HashMap<String, String> {
 pub(super) fn check(
     answered: Option<&String>,
     journey: &Journey,
-    siblings: &[String],
+    siblings: &[&str],
 ) -> Result<String, Rejection> {
     let name = answered.map(|name| name.trim().trim_matches(['"', '\'', '.']).trim());
     let name = name.filter(|name| !name.is_empty()).ok_or(Rejection::Missing)?;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::answer::{check, parse};
 use super::prompt::{Asked, messages, schema};
-use super::{Name, NamingCounts, Rejection, name_of_terms};
+use super::{Name, NamingCounts, Rejection, Unnamed, name_of_terms};
 use crate::journey::{Journey, NameSource};
 
 /// How long one call may take. Small models on small machines need tens of seconds for a batch.
@@ -157,24 +157,28 @@ impl LlmNamer {
         Ok(LlmNamer { client, url, options, limiter })
     }
 
+    pub(super) fn batch_size(&self) -> usize {
+        self.options.journeys_per_call.max(1)
+    }
+
     /// Names the journeys of some users. What failed the checks is asked again by halves, down to
     /// single journeys; what fails alone gets a name made of its terms.
     pub(super) async fn name(
         &self,
-        users: &[Vec<&Journey>],
+        users: &[Unnamed<'_>],
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         let mut counts = NamingCounts::default();
         let mut names: Vec<Vec<Option<Name>>> =
-            users.iter().map(|journeys| vec![None; journeys.len()]).collect();
+            users.iter().map(|user| vec![None; user.journeys.len()]).collect();
         let mut batches = self.batches(users);
         while let Some(batch) = batches.pop() {
             let answers = self.ask(users, &batch, &mut counts).await?;
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
-                let siblings: Vec<String> =
-                    names[user].iter().flatten().map(|name| name.name.clone()).collect();
+                let named = names[user].iter().flatten().map(|name| name.name.as_str());
+                let siblings: Vec<&str> = named.chain(users[user].taken.iter().copied()).collect();
                 let answer = answers.get(&(user, journey));
-                match check(answer, users[user][journey], &siblings) {
+                match check(answer, users[user].journeys[journey], &siblings) {
                     Ok(name) => {
                         names[user][journey] = Some(Name { name, source: NameSource::Llm });
                     }
@@ -203,8 +207,8 @@ impl LlmNamer {
         let names = names
             .into_iter()
             .zip(users)
-            .map(|(names, journeys)| {
-                let named = names.into_iter().zip(journeys);
+            .map(|(names, user)| {
+                let named = names.into_iter().zip(&user.journeys);
                 named.map(|(name, journey)| name.unwrap_or_else(|| fallback(journey))).collect()
             })
             .collect::<Vec<Vec<Name>>>();
@@ -214,11 +218,11 @@ impl LlmNamer {
     }
 
     /// Packs journeys into calls; a user's journeys stay together where they fit.
-    fn batches(&self, users: &[Vec<&Journey>]) -> Vec<Vec<Place>> {
-        let most = self.options.journeys_per_call.max(1);
+    fn batches(&self, users: &[Unnamed<'_>]) -> Vec<Vec<Place>> {
+        let most = self.batch_size();
         let mut batches: Vec<Vec<Place>> = Vec::new();
-        for (user, journeys) in users.iter().enumerate() {
-            let places: Vec<Place> = (0..journeys.len()).map(|journey| (user, journey)).collect();
+        for (user, unnamed) in users.iter().enumerate() {
+            let places: Vec<Place> = (0..unnamed.journeys.len()).map(|at| (user, at)).collect();
             for group in places.chunks(most) {
                 match batches.last_mut() {
                     Some(batch) if batch.len() + group.len() <= most => batch.extend(group),
@@ -232,7 +236,7 @@ impl LlmNamer {
     /// One call, repeated while the endpoint is busy. Returns names by place.
     async fn ask(
         &self,
-        users: &[Vec<&Journey>],
+        users: &[Unnamed<'_>],
         batch: &[Place],
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
@@ -243,7 +247,7 @@ impl LlmNamer {
             let ask = |(at, &(user, journey)): (usize, &Place)| {
                 let id = format!("{number}{}", letters(at));
                 places.insert(id.clone(), (user, journey));
-                Asked { id, journey: users[user][journey] }
+                Asked { id, journey: users[user].journeys[journey] }
             };
             asked.push(group.iter().enumerate().map(ask).collect());
         }

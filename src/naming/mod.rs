@@ -29,6 +29,15 @@ pub struct Name {
     pub source: NameSource,
 }
 
+/// What is to be named for one user.
+#[derive(Clone, Debug)]
+pub struct Unnamed<'a> {
+    /// Journeys that want a name.
+    pub journeys: Vec<&'a Journey>,
+    /// Names of the user's other journeys; no two journeys of a user share one.
+    pub taken: Vec<&'a str>,
+}
+
 /// What naming some users cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NamingCounts {
@@ -45,14 +54,23 @@ pub struct NamingCounts {
 }
 
 impl Namer {
-    /// Names the journeys of some users; `users[u][j]` gets `names[u][j]`.
+    /// How many journeys are best named at once: the answers of one call are safe before the next
+    /// is made.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Namer::Terms => usize::MAX,
+            Namer::Llm(namer) => namer.batch_size(),
+        }
+    }
+
+    /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`.
     ///
     /// # Errors
     /// When the model cannot be asked. What it answers is never an error: a journey whose answers
     /// fail the checks gets a name made of its terms.
     pub async fn name(
         &self,
-        users: &[Vec<&Journey>],
+        users: &[Unnamed<'_>],
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         match self {
             Namer::Terms => {
@@ -60,7 +78,7 @@ impl Namer {
                     name: name_of_terms(&journey.terms),
                     source: NameSource::Terms,
                 };
-                let names = users.iter().map(|journeys| journeys.iter().map(name).collect());
+                let names = users.iter().map(|user| user.journeys.iter().map(name).collect());
                 Ok((names.collect(), NamingCounts::default()))
             }
             Namer::Llm(namer) => namer.name(users).await,
