@@ -57,6 +57,11 @@ impl Keys {
         format!("{}:{{runs}}:index", self.prefix)
     }
 
+    /// Set of the runs that are not over.
+    pub fn active_runs(&self) -> String {
+        format!("{}:{{runs}}:active", self.prefix)
+    }
+
     /// Set of users that a recompute of a cohort is about, as they were when it was planned.
     pub fn run_users(&self, run: &RunId) -> String {
         format!("{}:{{runs}}:{run}:users", self.prefix)

@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod connection;
+pub mod evaluation;
 pub mod history;
 pub mod item;
 pub mod job;
