@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod connection;
+pub mod dataset;
 pub mod evaluation;
 pub mod history;
 pub mod item;

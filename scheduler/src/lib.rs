@@ -2,6 +2,7 @@
 //! ([`trigger`]), the register of runs ([`register`]), the plan of a run ([`plan`]), the loop that
 //! feeds the queues ([`scheduler`]), a deployment on one machine ([`local`]), and the demo.
 
+pub mod cli;
 pub mod demo;
 pub mod embedded;
 pub mod local;

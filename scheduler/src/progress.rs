@@ -1,6 +1,6 @@
 //! How a run goes on, for people: a bar on a terminal, nothing elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sojourn::run::RunId;
@@ -73,20 +73,4 @@ fn show(bar: &ProgressBar, status: &RunStatus) {
 pub fn seconds(status: &RunStatus) -> f64 {
     let end = status.record.finished.unwrap_or_else(jiff::Timestamp::now);
     (end.as_millisecond() - status.record.created.as_millisecond()) as f64 / 1000.0
-}
-
-/// Measures the time since it was made.
-#[derive(Debug)]
-pub struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Starts now.
-    pub fn start() -> Stopwatch {
-        Stopwatch(Instant::now())
-    }
-
-    /// Seconds since the start.
-    pub fn seconds(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
-    }
 }
