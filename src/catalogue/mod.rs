@@ -36,6 +36,9 @@ mod record;
 mod sections;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::CatalogueError;
 pub use reader::Catalogue;
 pub use writer::{CatalogueSummary, CatalogueWriter};

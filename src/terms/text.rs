@@ -14,7 +14,10 @@ const MARKUP_BYTES: usize = 500;
 /// The text in NFKC without markup, addresses of the web and of mail, and invisible characters.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     let text = without_addresses(without_markup(head(text)));
-    if text.is_ascii() && !text.contains(['`', '\r', '\t']) {
+    if text
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\n') && byte != b'`')
+    {
         return text;
     }
     Cow::Owned(
@@ -31,8 +34,8 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
             .filter(|&c| !is_invisible(c))
             .map(|c| match c {
                 '’' | '‘' | 'ʼ' | '`' | '′' => '\'',
-                '\r' => '\n',
-                '\t' => ' ',
+                '\r' | '\u{2028}' | '\u{2029}' => '\n',
+                c if c.is_control() && c != '\n' => ' ',
                 c => c,
             })
             .collect(),
@@ -164,7 +167,7 @@ mod tests {
     #[test]
     fn addresses_are_dropped_and_what_surrounds_them_stays() {
         assert_eq!(clean("see (https://a.example/b?c=d) now"), "see (\n) now");
-        assert_eq!(clean("[docs](http://a.example/x)"), "\n)");
+        assert_eq!(clean("[docs](http://a.example/x)"), "[docs](\n)");
         assert_eq!(
             clean("mail me@a.example or www.a.example today"),
             "mail \n or \n today"

@@ -27,7 +27,10 @@ pub(super) fn words(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         run.flush(text, &mut words);
-        for part in parts(word) {
+        // A mark makes one segment with whatever it stands on, a blank for instance.
+        let letters = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let start = start + word.len() - letters.len();
+        for part in parts(letters) {
             let part = trim(text, start + part.start..start + part.end);
             if is_word(&text[part.clone()]) {
                 words.push(part);
