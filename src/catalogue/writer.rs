@@ -1,15 +1,25 @@
 //! Writing a catalogue.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::CatalogueError;
+use super::layout::{Counts, Header, Section};
+use super::record::write_record;
+use super::sections::{SectionFile, StringSections};
 use crate::item::Item;
-use crate::terms::{SalienceParams, Vocabulary};
+use crate::terms::strings::Strings;
+use crate::terms::{Analyser, QuantisedVector, SalienceParams, TermVector, Vocabulary};
+
+/// Most items: positions are `u32`, and the last one is kept for "none".
+const MOST_ITEMS: u64 = u32::MAX as u64 - 1;
 
 /// What was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogueSummary {
     /// Items in the catalogue.
     pub items: u64,
@@ -24,7 +34,18 @@ pub struct CatalogueSummary {
 /// Writes a catalogue, one batch of items after the other, in memory that does not grow with
 /// the number of items.
 pub struct CatalogueWriter<'v> {
+    path: PathBuf,
+    scratch: PathBuf,
     vocabulary: &'v Vocabulary,
+    params: SalienceParams,
+    analyser: Analyser,
+    records: SectionFile,
+    popularities: SectionFile,
+    ids: StringSections,
+    titles: StringSections,
+    last_id: Option<String>,
+    items: u64,
+    without_terms: u64,
 }
 
 impl<'v> CatalogueWriter<'v> {
@@ -36,19 +57,175 @@ impl<'v> CatalogueWriter<'v> {
         params: &SalienceParams,
         scratch: &Path,
     ) -> Result<CatalogueWriter<'v>, CatalogueError> {
-        let _ = (path, params, scratch);
-        Ok(CatalogueWriter { vocabulary })
+        params.validate()?;
+        let open = || -> io::Result<_> {
+            Ok(CatalogueWriter {
+                path: path.to_owned(),
+                scratch: scratch.to_owned(),
+                vocabulary,
+                params: params.clone(),
+                analyser: Analyser::new(params),
+                records: SectionFile::create(scratch)?,
+                popularities: SectionFile::create(scratch)?,
+                ids: StringSections::create(scratch)?,
+                titles: StringSections::create(scratch)?,
+                last_id: None,
+                items: 0,
+                without_terms: 0,
+            })
+        };
+        open().map_err(|source| CatalogueError::Io {
+            action: "make scratch files in",
+            path: scratch.to_owned(),
+            source,
+        })
     }
 
     /// Adds a batch of items, in strictly ascending order of ids, over all batches.
+    ///
+    /// After an error the writer is of no use any more.
     pub fn add(&mut self, batch: &[Item]) -> Result<(), CatalogueError> {
-        let _ = batch;
-        todo!()
+        self.check_order(batch)?;
+        self.items += batch.len() as u64;
+        if self.items > MOST_ITEMS {
+            return Err(CatalogueError::TooManyItems { limit: MOST_ITEMS });
+        }
+        let vectors: Vec<QuantisedVector> = batch
+            .par_iter()
+            .map(|item| {
+                let analysis = self.analyser.analyse(item);
+                QuantisedVector::of(&TermVector::of(&analysis, self.vocabulary, &self.params))
+            })
+            .collect();
+        self.append(batch, &vectors)
+            .map_err(|source| CatalogueError::Io {
+                action: "write scratch files in",
+                path: self.scratch.clone(),
+                source,
+            })
     }
 
-    /// Writes the file.
-    pub fn finish(self) -> Result<CatalogueSummary, CatalogueError> {
-        let _ = self.vocabulary;
-        todo!()
+    fn check_order(&mut self, batch: &[Item]) -> Result<(), CatalogueError> {
+        let mut previous = self.last_id.as_deref();
+        for item in batch {
+            if let Some(previous) = previous.filter(|&previous| previous >= item.id.as_str()) {
+                return Err(CatalogueError::OutOfOrder {
+                    id: item.id.clone(),
+                    previous: previous.to_owned(),
+                });
+            }
+            previous = Some(&item.id);
+        }
+        self.last_id = previous.map(str::to_owned);
+        Ok(())
     }
+
+    fn append(&mut self, batch: &[Item], vectors: &[QuantisedVector]) -> io::Result<()> {
+        let mut record = Vec::new();
+        for (item, vector) in batch.iter().zip(vectors) {
+            record.clear();
+            write_record(vector, self.params.terms_per_item, &mut record);
+            self.records.append(&record)?;
+            self.popularities
+                .append(&item.popularity.unwrap_or(f32::NAN).to_le_bytes())?;
+            self.ids.append(&item.id)?;
+            self.titles.append(&item.title)?;
+            self.without_terms += u64::from(vector.terms().next().is_none());
+        }
+        Ok(())
+    }
+
+    /// Puts the file together and moves it to its place.
+    pub fn finish(self) -> Result<CatalogueSummary, CatalogueError> {
+        let counted = self.vocabulary.stats().items;
+        if self.items != counted {
+            return Err(CatalogueError::ItemsDiffer {
+                written: self.items,
+                counted,
+            });
+        }
+        let path = self.path.clone();
+        let mut summary = CatalogueSummary {
+            items: self.items,
+            without_terms: self.without_terms,
+            terms: self.vocabulary.len() as u64,
+            bytes: 0,
+        };
+        // Beside its final place, so that moving it there is one step of one file system.
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let written = self.assemble(&partial).and_then(|bytes| {
+            summary.bytes = bytes;
+            fs::rename(&partial, &path)
+        });
+        written.map_err(|source| {
+            // The first error is the one to report; what is left behind is named as unfinished.
+            let _ = fs::remove_file(&partial);
+            CatalogueError::Io {
+                action: "write",
+                path,
+                source,
+            }
+        })?;
+        Ok(summary)
+    }
+
+    fn assemble(self, path: &Path) -> io::Result<u64> {
+        let mut frequencies = SectionFile::create(&self.scratch)?;
+        for frequency in self.vocabulary.document_frequencies() {
+            frequencies.append(&frequency.to_le_bytes())?;
+        }
+        let terms = strings(self.vocabulary.stems(), &self.scratch)?;
+        let surfaces = strings(self.vocabulary.surfaces(), &self.scratch)?;
+        let counts = Counts {
+            terms_per_item: self.params.terms_per_item,
+            items: self.items,
+            terms: self.vocabulary.len() as u64,
+        };
+        let sections: [SectionFile; Section::ALL.len()] = [
+            self.records,
+            self.popularities,
+            self.ids.ends,
+            self.ids.bytes,
+            self.titles.ends,
+            self.titles.bytes,
+            frequencies,
+            terms.ends,
+            terms.bytes,
+            surfaces.ends,
+            surfaces.bytes,
+        ];
+
+        let header = Header {
+            counts,
+            extents: sections.each_ref().map(SectionFile::extent),
+        };
+        let too_long = || io::Error::from(io::ErrorKind::FileTooLarge);
+        let ranges = header.ranges().ok_or_else(too_long)?;
+        let mut file = BufWriter::new(File::create(path)?);
+        let head = header.to_bytes().ok_or_else(too_long)?;
+        file.write_all(&head)?;
+        let mut end = head.len() as u64;
+        for (section, range) in sections.into_iter().zip(&ranges) {
+            io::copy(
+                &mut io::Read::take(io::repeat(0), range.start - end),
+                &mut file,
+            )?;
+            section.copy_to(&mut file)?;
+            end = range.end;
+        }
+        file.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
+        Ok(end)
+    }
+}
+
+fn strings(strings: &Strings, scratch: &Path) -> io::Result<StringSections> {
+    let mut sections = StringSections::create(scratch)?;
+    for string in strings.iter() {
+        sections.append(string)?;
+    }
+    Ok(sections)
 }

@@ -14,13 +14,23 @@ mod analyser;
 mod counter;
 mod params;
 mod salience;
+mod selection;
+mod spill;
+mod stemming;
 mod stop_words;
+pub(crate) mod strings;
+mod surface;
+mod tally;
+mod text;
 mod vector;
 mod vocabulary;
+mod words;
 
-pub use analyser::{Analyser, Analysis};
+pub use analyser::{Analyser, Analysis, FIELDS, Field, Pair, Token};
 pub use counter::{VocabularyCounter, VocabularyError};
-pub use params::{FieldBoosts, Language, ParamsError, SalienceParams};
+pub use params::{
+    FieldBoosts, Language, ParamsError, SalienceParams, TERMS_PER_ITEM, VOCABULARY_LIMIT,
+};
 pub use salience::{Evidence, salience};
 pub use vector::{QuantisedVector, TermVector};
 pub use vocabulary::{Vocabulary, VocabularyStats};

@@ -1,7 +1,139 @@
-//! stub
-/// stub
-pub struct Evidence;
-/// stub
-pub fn salience(_: &Evidence, _: &super::SalienceParams) -> f64 {
-    0.0
+//! How much a term says about an item.
+
+use super::SalienceParams;
+use super::analyser::FIELDS;
+
+/// All that is known about one term in one item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// Occurrences in title, tags, queries and description.
+    pub occurrences: [u32; FIELDS],
+    /// Items that the term occurs in, in the whole catalogue.
+    pub document_frequency: u32,
+    /// Items in the catalogue.
+    pub items: u64,
+    /// For a bigram: its normalised pointwise mutual information.
+    pub npmi: Option<f64>,
+    /// Share of the occurrences that stand in an admitted bigram of the same item, 0 to 1.
+    pub covered: f64,
+}
+
+/// The weight of a term in an item before normalisation; a term that is not above zero is dropped.
+///
+/// `sum over fields of boost * (1 + ln tf) * ln(1 + (N - df + .5) / (df + .5)) * phi`, with
+/// phi = 1 + lambda * NPMI for a bigram, and for a word between 1 and the damping, by the share of
+/// its occurrences that an admitted bigram covers.
+///
+/// Everything that makes an item's terms goes through this function; a learned salience takes its
+/// place here. Logarithms come from `libm`, so that every machine computes the same bits.
+pub fn salience(evidence: &Evidence, params: &SalienceParams) -> f64 {
+    let boosts = &params.boosts;
+    let boosts = [
+        boosts.title,
+        boosts.tags,
+        boosts.queries,
+        boosts.description,
+    ];
+    let frequency: f64 = boosts
+        .iter()
+        .zip(evidence.occurrences)
+        .filter(|&(_, occurrences)| occurrences > 0)
+        .map(|(boost, occurrences)| boost * (1.0 + libm::log(f64::from(occurrences))))
+        .sum();
+    let items = evidence.items as f64;
+    let containing = f64::from(evidence.document_frequency);
+    let rarity = libm::log1p((items - containing + 0.5) / (containing + 0.5));
+    let phi = match evidence.npmi {
+        Some(npmi) => 1.0 + params.bigram_bonus * npmi,
+        None => 1.0 - (1.0 - params.bigram_damping) * evidence.covered,
+    };
+    frequency * rarity * phi
+}
+
+/// Normalised pointwise mutual information of two words as neighbours, -1 to 1, from the numbers
+/// of items that have the pair, the first word, the second word, and of all items.
+///
+/// Bouma, "Normalized (Pointwise) Mutual Information in Collocation Extraction", 2009. A pair that
+/// is in every item tells nothing, and gets 0 where the formula has no value.
+pub(super) fn npmi(pair: u32, first: u32, second: u32, items: u64) -> f64 {
+    let items = items as f64;
+    let (pair, first, second) = (f64::from(pair), f64::from(first), f64::from(second));
+    if pair <= 0.0 || pair >= items {
+        return if pair <= 0.0 { -1.0 } else { 0.0 };
+    }
+    libm::log(pair * items / (first * second)) / libm::log(items / pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence() -> Evidence {
+        Evidence {
+            occurrences: [1, 0, 0, 0],
+            document_frequency: 10,
+            items: 1000,
+            npmi: None,
+            covered: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_word_weighs_what_the_formula_says() {
+        let params = SalienceParams::default();
+        let weight = salience(
+            &Evidence {
+                occurrences: [1, 0, 0, 3],
+                ..evidence()
+            },
+            &params,
+        );
+        let expected = (3.0 + (1.0 + 3.0_f64.ln())) * (1.0 + 990.5 / 10.5_f64).ln();
+        assert!((weight - expected).abs() < 1e-12, "{weight} {expected}");
+    }
+
+    #[test]
+    fn a_term_of_every_item_still_has_a_weight_above_zero() {
+        let params = SalienceParams::default();
+        assert!(
+            salience(
+                &Evidence {
+                    document_frequency: 1000,
+                    ..evidence()
+                },
+                &params
+            ) > 0.0
+        );
+    }
+
+    #[test]
+    fn a_bigram_gains_by_its_npmi_and_a_covered_word_loses() {
+        let params = SalienceParams::default();
+        let plain = salience(&evidence(), &params);
+        let bigram = salience(
+            &Evidence {
+                npmi: Some(0.8),
+                ..evidence()
+            },
+            &params,
+        );
+        let covered = salience(
+            &Evidence {
+                covered: 1.0,
+                ..evidence()
+            },
+            &params,
+        );
+        assert!((bigram / plain - (1.0 + 0.8 * params.bigram_bonus)).abs() < 1e-12);
+        assert!((covered / plain - params.bigram_damping).abs() < 1e-12);
+    }
+
+    #[test]
+    fn npmi_is_one_for_words_that_never_part_and_zero_for_chance() {
+        assert!((npmi(10, 10, 10, 1000) - 1.0).abs() < 1e-12);
+        assert!(npmi(10, 100, 100, 1000).abs() < 1e-12);
+        assert!(npmi(1, 100, 100, 1000) < 0.0);
+        assert_eq!(npmi(1000, 1000, 1000, 1000), 0.0);
+        assert_eq!(npmi(0, 5, 5, 1000), -1.0);
+    }
 }

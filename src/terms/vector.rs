@@ -1,5 +1,194 @@
-//! stub
-/// stub
-pub struct TermVector;
-/// stub
-pub struct QuantisedVector;
+//! An item's terms as a vector: exact, and in one byte a weight.
+
+use std::collections::BTreeMap;
+
+use super::analyser::FIELDS;
+use super::params::TERMS_PER_ITEM;
+use super::{Analysis, Evidence, SalienceParams, TermId, Vocabulary, salience};
+
+/// The terms of an item with weights of unit norm, heaviest first (ties: term).
+///
+/// Empty where the item shares no term with another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TermVector {
+    terms: Vec<(TermId, f32)>,
+}
+
+impl TermVector {
+    /// Weighs the terms of an item and keeps the best.
+    pub fn of(analysis: &Analysis, vocabulary: &Vocabulary, params: &SalienceParams) -> TermVector {
+        let evidence = gather(analysis, vocabulary);
+        let weights = evidence.into_iter().map(|(term, found)| {
+            let evidence = Evidence {
+                occurrences: found.occurrences,
+                document_frequency: vocabulary.document_frequency(term),
+                items: vocabulary.stats().items,
+                npmi: vocabulary.npmi(term),
+                covered: f64::from(found.covered)
+                    / f64::from(found.occurrences.iter().sum::<u32>()),
+            };
+            (term, salience(&evidence, params))
+        });
+        TermVector::from_weights(weights.collect(), params.terms_per_item)
+    }
+
+    /// The `most` heaviest terms at unit norm. Weights that are not above zero are left out.
+    pub fn from_weights(mut weights: Vec<(TermId, f64)>, most: usize) -> TermVector {
+        weights.retain(|&(_, weight)| weight > 0.0 && weight.is_finite());
+        weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        weights.truncate(most);
+        let norm = weights
+            .iter()
+            .map(|(_, weight)| weight * weight)
+            .sum::<f64>()
+            .sqrt();
+        TermVector {
+            terms: weights
+                .into_iter()
+                .map(|(term, weight)| (term, (weight / norm) as f32))
+                .collect(),
+        }
+    }
+
+    /// The terms, heaviest first.
+    pub fn terms(&self) -> &[(TermId, f32)] {
+        &self.terms
+    }
+}
+
+/// What one item says about one term.
+#[derive(Default)]
+struct Found {
+    occurrences: [u32; FIELDS],
+    covered: u32,
+}
+
+fn gather(analysis: &Analysis, vocabulary: &Vocabulary) -> BTreeMap<TermId, Found> {
+    let mut found: BTreeMap<TermId, Found> = BTreeMap::new();
+    let mut is_covered = vec![false; analysis.tokens().count()];
+    let mut bigram = String::new();
+    for pair in analysis.pairs() {
+        bigram.clear();
+        bigram.extend([pair.first.stem, " ", pair.second.stem]);
+        if let Some(term) = vocabulary.find(&bigram) {
+            found.entry(term).or_default().occurrences[pair.first.field as usize] += 1;
+            is_covered[pair.left] = true;
+            is_covered[pair.left + 1] = true;
+        }
+    }
+    for (token, is_covered) in analysis.tokens().zip(is_covered) {
+        if let Some(term) = vocabulary.find(token.stem) {
+            let found = found.entry(term).or_default();
+            found.occurrences[token.field as usize] += 1;
+            found.covered += u32::from(is_covered);
+        }
+    }
+    found
+}
+
+/// A term vector with one byte a weight: the weight of slot `i` is `scale * quanta[i]`.
+///
+/// Slots that are not used hold [`QuantisedVector::UNUSED`] and 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantisedVector {
+    pub(crate) terms: [u32; QuantisedVector::SLOTS],
+    pub(crate) quanta: [u8; QuantisedVector::SLOTS],
+    pub(crate) scale: f32,
+}
+
+impl QuantisedVector {
+    /// The term of a slot that is not used.
+    pub const UNUSED: u32 = u32::MAX;
+
+    /// The most terms it can hold.
+    pub const SLOTS: usize = *TERMS_PER_ITEM.end();
+
+    /// The vector with its heaviest weight at 255 and the others in proportion, at least 1, scaled
+    /// so that the quantised weights again have unit norm. Slots beyond [`Self::SLOTS`] are lost.
+    pub fn of(vector: &TermVector) -> QuantisedVector {
+        let mut quantised = QuantisedVector {
+            terms: [Self::UNUSED; Self::SLOTS],
+            quanta: [0; Self::SLOTS],
+            scale: 0.0,
+        };
+        let Some(&(_, heaviest)) = vector.terms.first() else {
+            return quantised;
+        };
+        let mut squares = 0_u32;
+        for (slot, &(term, weight)) in vector.terms.iter().take(Self::SLOTS).enumerate() {
+            let quantum = (f64::from(weight) / f64::from(heaviest) * 255.0)
+                .round()
+                .clamp(1.0, 255.0);
+            quantised.terms[slot] = term.0;
+            quantised.quanta[slot] = quantum as u8;
+            squares += quantum as u32 * quantum as u32;
+        }
+        quantised.scale = (1.0 / f64::from(squares).sqrt()) as f32;
+        quantised
+    }
+
+    /// The terms with their weights, heaviest first.
+    pub fn terms(&self) -> impl Iterator<Item = (TermId, f32)> + '_ {
+        self.terms
+            .iter()
+            .zip(self.quanta)
+            .take_while(|&(&term, _)| term != Self::UNUSED)
+            .map(|(&term, quantum)| (TermId(term), self.scale * f32::from(quantum)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A quantum is at most 1 away from the exact ratio (1 only where it was raised to 1), which
+    /// moves the norm by at most `sqrt(16) / 255` of the heaviest weight: together 0.02.
+    const WEIGHT_ERROR: f32 = 0.02;
+
+    #[test]
+    fn the_heaviest_terms_are_kept_and_ties_go_to_the_smaller_term() {
+        let weights = vec![
+            (TermId(3), 1.0),
+            (TermId(1), 1.0),
+            (TermId(2), 2.0),
+            (TermId(0), 0.5),
+        ];
+        let vector = TermVector::from_weights(weights, 3);
+        let order: Vec<u32> = vector.terms().iter().map(|(term, _)| term.0).collect();
+        assert_eq!(order, [2, 1, 3]);
+    }
+
+    #[test]
+    fn weights_that_are_not_above_zero_are_left_out() {
+        let weights = vec![(TermId(0), 0.0), (TermId(1), f64::NAN), (TermId(2), -1.0)];
+        assert_eq!(TermVector::from_weights(weights, 12), TermVector::default());
+        assert_eq!(
+            QuantisedVector::of(&TermVector::default()).terms().count(),
+            0
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn quantised_weights_are_close_to_the_exact_ones_and_have_unit_norm(
+            weights in proptest::collection::vec(1e-3..1e3_f64, 1..=16)
+        ) {
+            let weights = weights.into_iter().enumerate().map(|(i, w)| (TermId(i as u32), w)).collect();
+            let exact = TermVector::from_weights(weights, 16);
+            let quantised: Vec<_> = QuantisedVector::of(&exact).terms().collect();
+            let mut norm = 0.0;
+            let mut cosine = 0.0;
+            prop_assert_eq!(quantised.len(), exact.terms().len());
+            for (&(term, weight), &(same, close)) in exact.terms().iter().zip(&quantised) {
+                prop_assert_eq!(term, same);
+                prop_assert!((weight - close).abs() <= WEIGHT_ERROR, "{} {}", weight, close);
+                norm += close * close;
+                cosine += weight * close;
+            }
+            prop_assert!((norm - 1.0).abs() < 1e-5);
+            prop_assert!(cosine > 0.9998, "{}", cosine);
+            prop_assert!(quantised.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+        }
+    }
+}
