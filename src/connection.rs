@@ -61,7 +61,14 @@ impl fmt::Debug for RedisOptions {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")
-            .field("address", &self.clone().url.into_connection_info().map(|i| address(i.addr())))
+            .field(
+                "address",
+                &self
+                    .clone()
+                    .url
+                    .into_connection_info()
+                    .map(|i| address(i.addr())),
+            )
             .field("key_prefix", &self.key_prefix)
             .field("blocking_connections", &self.blocking_connections)
             .finish_non_exhaustive()
@@ -144,7 +151,9 @@ pub struct Redis {
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Redis")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,9 +175,14 @@ impl Redis {
             .set_connection_timeout(Some(CONNECTION_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let refused = |error| connect_error(&address, error);
-        let mut connection =
-            client.get_multiplexed_async_connection_with_config(&probe).await.map_err(refused)?;
-        let text: String = redis::cmd("INFO").query_async(&mut connection).await.map_err(refused)?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&probe)
+            .await
+            .map_err(refused)?;
+        let text: String = redis::cmd("INFO")
+            .query_async(&mut connection)
+            .await
+            .map_err(refused)?;
         let server = check_server(&address, &text)?;
 
         let commands = ConnectionManager::new_lazy_with_config(
@@ -186,8 +200,15 @@ impl Redis {
         let blocking = Pool::builder(manager)
             .max_size(options.blocking_connections)
             .build()
-            .map_err(|error| ConnectError::InvalidUrl { reason: error.to_string() })?;
-        Ok(Redis { commands, blocking, keys: Keys::new(&options.key_prefix), server })
+            .map_err(|error| ConnectError::InvalidUrl {
+                reason: error.to_string(),
+            })?;
+        Ok(Redis {
+            commands,
+            blocking,
+            keys: Keys::new(&options.key_prefix),
+            server,
+        })
     }
 
     /// A handle for commands that answer at once. All handles share one connection.
@@ -218,14 +239,20 @@ impl Redis {
 }
 
 fn connection_info(options: &RedisOptions) -> Result<ConnectionInfo, ConnectError> {
-    let info = options.url.as_str().into_connection_info().map_err(|error| {
-        ConnectError::InvalidUrl { reason: error.detail().unwrap_or("not a Redis URL").to_owned() }
-    })?;
+    let info = options
+        .url
+        .as_str()
+        .into_connection_info()
+        .map_err(|error| ConnectError::InvalidUrl {
+            reason: error.detail().unwrap_or("not a Redis URL").to_owned(),
+        })?;
     let mut login = info.redis_settings().clone();
     if let Some(password) = &options.password {
         login = login.set_password(password);
     }
-    Ok(info.set_redis_settings(login).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+    Ok(info
+        .set_redis_settings(login)
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }
 
 /// The address for messages: never the credentials.
@@ -237,36 +264,57 @@ fn connect_error(address: &str, error: redis::RedisError) -> ConnectError {
     let refused = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
         || error.kind() == redis::ErrorKind::AuthenticationFailed;
     if refused {
-        let reason = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-        ConnectError::Unauthorized { address: address.into(), reason }
+        let reason = error
+            .detail()
+            .map_or_else(|| error.to_string(), str::to_owned);
+        ConnectError::Unauthorized {
+            address: address.into(),
+            reason,
+        }
     } else {
-        ConnectError::Unreachable { address: address.into(), source: error }
+        ConnectError::Unreachable {
+            address: address.into(),
+            source: error,
+        }
     }
 }
 
 /// Reads the reply of INFO.
 fn check_server(address: &str, info: &str) -> Result<ServerVersion, ConnectError> {
     let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
     };
     // Valkey reports the Redis version it is compatible with as redis_version (7.2.4).
     let compatible = field("redis_version").unwrap_or("unknown");
-    let mut numbers = compatible.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = compatible
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version < OLDEST_SERVER {
-        return Err(ConnectError::TooOld { address: address.into(), version: compatible.into() });
+        return Err(ConnectError::TooOld {
+            address: address.into(),
+            version: compatible.into(),
+        });
     }
     match field("maxmemory_policy") {
         None | Some("noeviction") => {}
         Some(policy) => {
-            return Err(ConnectError::Evicts { address: address.into(), policy: policy.into() });
+            return Err(ConnectError::Evicts {
+                address: address.into(),
+                policy: policy.into(),
+            });
         }
     }
     let (name, version) = match field("valkey_version") {
         Some(version) => ("valkey", version),
         None => ("redis", compatible),
     };
-    Ok(ServerVersion { name: name.into(), version: version.into() })
+    Ok(ServerVersion {
+        name: name.into(),
+        version: version.into(),
+    })
 }
 
 #[cfg(test)]
@@ -286,13 +334,22 @@ mod tests {
     fn a_server_that_evicts_is_refused_with_the_command_that_mends_it() {
         let error = check_server("h:1", &INFO.replace("noeviction", "allkeys-lru")).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("allkeys-lru") && text.contains("CONFIG SET"), "{text}");
+        assert!(
+            text.contains("allkeys-lru") && text.contains("CONFIG SET"),
+            "{text}"
+        );
     }
 
     #[test]
     fn valkey_is_reported_by_its_own_version() {
         let server = check_server("h:1", &format!("{INFO}valkey_version:9.1.2\r\n")).unwrap();
-        assert_eq!(server, ServerVersion { name: "valkey".into(), version: "9.1.2".into() });
+        assert_eq!(
+            server,
+            ServerVersion {
+                name: "valkey".into(),
+                version: "9.1.2".into()
+            }
+        );
     }
 
     #[test]
@@ -300,6 +357,9 @@ mod tests {
         let mut options = RedisOptions::new("redis://me:hunter2@localhost:1");
         options.password = Some("swordfish".into());
         let shown = format!("{options:?}");
-        assert!(!shown.contains("hunter2") && !shown.contains("swordfish"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("swordfish"),
+            "{shown}"
+        );
     }
 }

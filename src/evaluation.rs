@@ -19,14 +19,21 @@ pub fn adjusted_rand_index<A: Hash + Eq, B: Hash + Eq>(labels: &[(A, B)]) -> f64
         *right.entry(b).or_insert(0) += 1;
     }
     let together = pairs(&mut both.into_values());
-    let (left, right) = (pairs(&mut left.into_values()), pairs(&mut right.into_values()));
+    let (left, right) = (
+        pairs(&mut left.into_values()),
+        pairs(&mut right.into_values()),
+    );
     let all = pairs(&mut std::iter::once(labels.len() as u64));
     if all == 0.0 {
         return 1.0;
     }
     let expected = left * right / all;
     let most = (left + right) / 2.0;
-    if most == expected { 1.0 } else { (together - expected) / (most - expected) }
+    if most == expected {
+        1.0
+    } else {
+        (together - expected) / (most - expected)
+    }
 }
 
 #[cfg(test)]

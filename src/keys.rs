@@ -24,7 +24,9 @@ impl Default for Keys {
 impl Keys {
     /// Key names that start with `prefix:`.
     pub fn new(prefix: impl Into<String>) -> Self {
-        Keys { prefix: prefix.into() }
+        Keys {
+            prefix: prefix.into(),
+        }
     }
 
     /// Hash of a user: journey id to name. What a recommender reads.
@@ -84,7 +86,9 @@ impl Keys {
 
     /// The keys of one partition of one kind of queue.
     pub fn partition(&self, kind: Kind, partition: u32) -> PartitionKeys {
-        PartitionKeys { tag: format!("{}:{{{kind}:{partition}}}", self.prefix) }
+        PartitionKeys {
+            tag: format!("{}:{{{kind}:{partition}}}", self.prefix),
+        }
     }
 }
 

@@ -30,7 +30,11 @@ impl RunId {
 
     /// When the run was asked for, in milliseconds since 1970.
     pub fn created_ms(&self) -> i64 {
-        self.0.split('-').next().and_then(|time| time.parse().ok()).unwrap_or(0)
+        self.0
+            .split('-')
+            .next()
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(0)
     }
 }
 

@@ -20,11 +20,22 @@ const FILE_VARIABLE: &str = "SOJOURN_CONFIG";
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
     /// URL of Redis or Valkey: redis://, rediss:// (TLS) or unix://
-    #[arg(long, env = "SOJOURN_REDIS", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
     pub redis: Option<String>,
 
     /// File that holds the password; SOJOURN_REDIS_PASSWORD is the other way
-    #[arg(long, env = "SOJOURN_REDIS_PASSWORD_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS_PASSWORD_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
     pub redis_password_file: Option<PathBuf>,
 
     /// Prefix of every key
@@ -71,7 +82,10 @@ impl RedisArgs {
     pub fn options(&self, url: &str) -> Result<RedisOptions, SettingsError> {
         let mut options = RedisOptions::new(url);
         options.key_prefix.clone_from(&self.key_prefix);
-        options.password = secret("SOJOURN_REDIS_PASSWORD", self.redis_password_file.as_deref())?;
+        options.password = secret(
+            "SOJOURN_REDIS_PASSWORD",
+            self.redis_password_file.as_deref(),
+        )?;
         Ok(options)
     }
 
@@ -91,10 +105,14 @@ impl RedisArgs {
 /// When the file cannot be read.
 pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, SettingsError> {
     let Some(path) = file else {
-        return Ok(std::env::var(variable).ok().filter(|secret| !secret.is_empty()));
+        return Ok(std::env::var(variable)
+            .ok()
+            .filter(|secret| !secret.is_empty()));
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SettingsError::Unreadable { path: path.into(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
     Ok(Some(text.trim_end().to_owned()))
 }
 
@@ -123,7 +141,10 @@ fn with_settings_file(command: Command) -> Result<Command, SettingsError> {
         }
         Err(source) => return Err(SettingsError::Unreadable { path, source }),
     };
-    let invalid = |reason: String| SettingsError::Invalid { path: path.clone(), reason };
+    let invalid = |reason: String| SettingsError::Invalid {
+        path: path.clone(),
+        reason,
+    };
     let settings: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         invalid(error.to_string().lines().collect::<Vec<_>>().join(" "))
     })?;
@@ -162,9 +183,14 @@ fn with_default(command: Command, key: &str, value: &str) -> Command {
         .map(|arg| arg.get_id().to_string())
         .collect();
     let mut command = ids.iter().fold(command, |command, id| {
-        command.mut_arg(id, |arg| arg.default_value(value.to_owned()).required(false))
+        command.mut_arg(id, |arg| {
+            arg.default_value(value.to_owned()).required(false)
+        })
     });
-    let names: Vec<String> = command.get_subcommands().map(|s| s.get_name().to_owned()).collect();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|s| s.get_name().to_owned())
+        .collect();
     for name in names {
         command = command.mut_subcommand(name, |subcommand| with_default(subcommand, key, value));
     }
@@ -176,7 +202,9 @@ fn with_default(command: Command, key: &str, value: &str) -> Command {
 pub fn start_log(default_level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SOJOURN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start, as in tests, leaves the first log in place.
     let _ = if std::env::var("SOJOURN_LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().try_init()
@@ -257,7 +285,10 @@ mod tests {
         let settings = "redis = \"redis://a\"\n[extract]\nconcurrency = 7";
         let cli = parsed(settings, &["x", "extract"]);
         let Sub::Extract { concurrency } = cli.command;
-        assert_eq!((cli.redis.redis.as_deref(), concurrency), (Some("redis://a"), 7));
+        assert_eq!(
+            (cli.redis.redis.as_deref(), concurrency),
+            (Some("redis://a"), 7)
+        );
     }
 
     #[test]

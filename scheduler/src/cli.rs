@@ -10,7 +10,10 @@ use sojourn::settings::RedisArgs;
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps
 /// them fresh.
 #[derive(Debug, Parser)]
-#[command(name = "sojourn", version, after_help = "\
+#[command(
+    name = "sojourn",
+    version,
+    after_help = "\
 Examples:
   sojourn demo
   sojourn ingest --items items.csv --interactions log.parquet --out data/today
@@ -23,7 +26,8 @@ Every option can also be set in the environment (see [env: ...]) or in sojourn.t
 over the environment, the environment over the file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
-jobs, failed, or was cancelled")]
+jobs, failed, or was cancelled"
+)]
 pub struct Cli {
     /// Where Redis is.
     #[command(flatten)]
@@ -127,7 +131,12 @@ pub struct LocalArgs {
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     /// Jobs queued in each lane of each partition, at most
-    #[arg(long, env = "SOJOURN_QUEUE_DEPTH", default_value_t = 64, value_name = "N")]
+    #[arg(
+        long,
+        env = "SOJOURN_QUEUE_DEPTH",
+        default_value_t = 64,
+        value_name = "N"
+    )]
     pub queue_depth: u64,
     /// Stop when standard input ends, too.
     #[arg(long, hide = true)]
@@ -249,7 +258,11 @@ impl RunArgs {
                 Some(AssignArg::Nearest) => Assign::Nearest,
                 Some(AssignArg::Every) => Assign::Every,
             },
-            merge: if self.method == Method::Icpc { None } else { self.merge.or(base.merge) },
+            merge: if self.method == Method::Icpc {
+                None
+            } else {
+                self.merge.or(base.merge)
+            },
             drop_at_most: self.drop_at_most.unwrap_or(base.drop_at_most),
             ..base
         }
@@ -269,8 +282,13 @@ fn bytes(text: &str) -> Result<usize, String> {
         "GB" => 1_000_000_000,
         unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB or GiB")),
     };
-    let number: usize = digits.trim().parse().map_err(|_| "must be a number".to_owned())?;
-    number.checked_mul(factor).ok_or_else(|| "is too large".into())
+    let number: usize = digits
+        .trim()
+        .parse()
+        .map_err(|_| "must be a number".to_owned())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "is too large".into())
 }
 
 #[cfg(test)]
@@ -294,8 +312,15 @@ mod tests {
 
     #[test]
     fn the_plain_method_neither_merges_nor_moves() {
-        let cli = Cli::parse_from(["sojourn", "backfill", "d", "--method", "icpc", "--merge", "0.5"]);
-        let Command::Backfill { run, .. } = cli.command else { panic!() };
-        assert_eq!((run.parameters().merge, run.parameters().reassign), (None, false));
+        let cli = Cli::parse_from([
+            "sojourn", "backfill", "d", "--method", "icpc", "--merge", "0.5",
+        ]);
+        let Command::Backfill { run, .. } = cli.command else {
+            panic!()
+        };
+        assert_eq!(
+            (run.parameters().merge, run.parameters().reassign),
+            (None, false)
+        );
     }
 }

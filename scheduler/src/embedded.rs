@@ -89,7 +89,11 @@ impl EmbeddedRedis {
         if let Ok(url) = std::fs::read_to_string(&address)
             && Redis::connect(&RedisOptions::new(&url)).await.is_ok()
         {
-            return Ok(EmbeddedRedis { url, child: None, _socket: None });
+            return Ok(EmbeddedRedis {
+                url,
+                child: None,
+                _socket: None,
+            });
         }
 
         let program = find_program().ok_or(EmbeddedError::NoProgram)?;
@@ -103,8 +107,22 @@ impl EmbeddedRedis {
         let output = std::fs::File::create(&log).map_err(io(&log))?;
         let errors = output.try_clone().map_err(io(&log))?;
         let mut child = Command::new(&program)
-            .args(["--port", "0", "--unixsocketperm", "700", "--daemonize", "no"])
-            .args(["--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
+            .args([
+                "--port",
+                "0",
+                "--unixsocketperm",
+                "700",
+                "--daemonize",
+                "no",
+            ])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--maxmemory-policy",
+                "noeviction",
+            ])
             .arg("--unixsocket")
             .arg(&socket)
             .arg("--dir")
@@ -139,7 +157,11 @@ impl EmbeddedRedis {
             }
         }
         std::fs::write(&address, &url).map_err(io(&address))?;
-        Ok(EmbeddedRedis { url, child: Some(child), _socket: Some(socket_dir) })
+        Ok(EmbeddedRedis {
+            url,
+            child: Some(child),
+            _socket: Some(socket_dir),
+        })
     }
 
     /// Where it listens.
@@ -149,12 +171,16 @@ impl EmbeddedRedis {
 
     /// Ends the server, if this process started it; its data is on disk then.
     pub async fn stop(mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
         let Some(pid) = child.id() else { return };
         // SIGTERM makes the server write its append-only file; a kill would lose a second.
         let terminated = Command::new("kill").arg(pid.to_string()).status().await;
         if terminated.is_ok_and(|status| status.success())
-            && tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_ok()
+            && tokio::time::timeout(STOP_TIMEOUT, child.wait())
+                .await
+                .is_ok()
         {
             return;
         }

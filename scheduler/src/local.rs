@@ -77,13 +77,25 @@ impl LocalDeployment {
         logs: &Path,
         options: LocalOptions,
     ) -> Result<LocalDeployment, LocalError> {
-        std::fs::create_dir_all(logs)
-            .map_err(|source| LocalError::Io { path: logs.into(), source })?;
-        let mut deployment = LocalDeployment { processes: Vec::new() };
+        std::fs::create_dir_all(logs).map_err(|source| LocalError::Io {
+            path: logs.into(),
+            source,
+        })?;
+        let mut deployment = LocalDeployment {
+            processes: Vec::new(),
+        };
         let mut start = |program: &str, name: String, command: &str| {
-            let process = spawn(&beside_this_program(program)?, &name, command, |process| {
-                process.env("SOJOURN_REDIS", redis).env("SOJOURN_KEY_PREFIX", key_prefix);
-            }, logs)?;
+            let process = spawn(
+                &beside_this_program(program)?,
+                &name,
+                command,
+                |process| {
+                    process
+                        .env("SOJOURN_REDIS", redis)
+                        .env("SOJOURN_KEY_PREFIX", key_prefix);
+                },
+                logs,
+            )?;
             deployment.processes.push(process);
             Ok(())
         };
@@ -103,13 +115,19 @@ impl LocalDeployment {
     /// [`LocalError::Ended`] for the first that does not.
     pub fn check(&mut self) -> Result<(), LocalError> {
         for Process { name, child, log } in &mut self.processes {
-            let status = child
-                .try_wait()
-                .map_err(|source| LocalError::Io { path: log.clone(), source })?;
+            let status = child.try_wait().map_err(|source| LocalError::Io {
+                path: log.clone(),
+                source,
+            })?;
             if let Some(status) = status {
                 let text = std::fs::read_to_string(&*log).unwrap_or_default();
                 let last = text.lines().last().unwrap_or("(nothing)").to_owned();
-                return Err(LocalError::Ended { name: name.clone(), status, log: log.clone(), last });
+                return Err(LocalError::Ended {
+                    name: name.clone(),
+                    status,
+                    log: log.clone(),
+                    last,
+                });
             }
         }
         Ok(())
@@ -121,7 +139,10 @@ impl LocalDeployment {
             drop(process.child.stdin.take());
         }
         for Process { name, child, .. } in &mut self.processes {
-            if tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+            if tokio::time::timeout(STOP_TIMEOUT, child.wait())
+                .await
+                .is_err()
+            {
                 tracing::warn!(name, "does not stop; killing it");
                 // It may have ended in between, which is as good.
                 let _ = child.kill().await;
@@ -156,13 +177,23 @@ fn spawn(
         .kill_on_drop(true);
     configure(&mut process);
     let child = process.spawn().map_err(io(program))?;
-    Ok(Process { name: name.into(), child, log })
+    Ok(Process {
+        name: name.into(),
+        child,
+        log,
+    })
 }
 
 /// The path of a program that is installed with this one.
 pub fn beside_this_program(program: &str) -> Result<PathBuf, LocalError> {
-    let this = std::env::current_exe()
-        .map_err(|source| LocalError::Io { path: program.into(), source })?;
+    let this = std::env::current_exe().map_err(|source| LocalError::Io {
+        path: program.into(),
+        source,
+    })?;
     let path = this.with_file_name(program);
-    if path.is_file() { Ok(path) } else { Err(LocalError::NoProgram { path }) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(LocalError::NoProgram { path })
+    }
 }

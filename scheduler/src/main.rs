@@ -20,10 +20,17 @@ const EXIT_RUN: u8 = 4;
 
 fn main() -> ExitCode {
     let cli: Cli = settings::parse();
-    let level = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let level = if matches!(cli.command, Command::Serve(_)) {
+        "info"
+    } else {
+        "warn"
+    };
     settings::start_log(level);
     settings::install_tls();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start the runtime: {error}");
@@ -44,7 +51,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let settings = error.downcast_ref::<SettingsError>();
     let redis = error.is::<ConnectError>()
         || error.is::<redis::RedisError>()
-        || matches!(settings, Some(SettingsError::Connect(_) | SettingsError::NoRedis))
+        || matches!(
+            settings,
+            Some(SettingsError::Connect(_) | SettingsError::NoRedis)
+        )
         || matches!(
             error.downcast_ref::<EmbeddedError>(),
             Some(EmbeddedError::Connect(_) | EmbeddedError::NoProgram)

@@ -39,7 +39,8 @@ impl Plan {
     ) -> Result<Plan, CodecError> {
         let mut plan = Plan::default();
         let slices = plan.slices(manifest, &request.scope, users);
-        plan.partitions.resize_with(partitions.max(1) as usize, Vec::new);
+        plan.partitions
+            .resize_with(partitions.max(1) as usize, Vec::new);
         for (number, (id, shard, selection)) in slices.into_iter().enumerate() {
             let payload = encode(&ExtractJob {
                 epoch,
@@ -72,7 +73,11 @@ impl Plan {
             Scope::All => {
                 self.users = manifest.shards.iter().map(|shard| shard.users).sum();
                 let all = |index: ShardIndex| (format!("{:05}", index.0), index, Selection::All);
-                manifest.shards.iter().map(|shard| all(shard.index)).collect()
+                manifest
+                    .shards
+                    .iter()
+                    .map(|shard| all(shard.index))
+                    .collect()
             }
             Scope::ActiveSince(since) => {
                 let since = since.as_millisecond();

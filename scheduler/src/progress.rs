@@ -13,7 +13,11 @@ const POLL: Duration = Duration::from_millis(200);
 /// A bar over `total` steps that shows rate and time left; hidden when standard error is no
 /// terminal or `quiet`.
 pub fn bar(total: u64, unit: &str, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
     let bar = ProgressBar::with_draw_target(Some(total), target);
     let template = format!(
         "{{prefix}} [{{bar:24}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, ETA {{eta}} {{msg}}"
@@ -58,7 +62,11 @@ fn show(bar: &ProgressBar, status: &RunStatus) {
         0 => String::new(),
         pending => format!(", {pending} naming jobs left"),
     };
-    let planning = if record.state == RunState::Planning { "planning; " } else { "" };
+    let planning = if record.state == RunState::Planning {
+        "planning; "
+    } else {
+        ""
+    };
     bar.set_message(format!(
         "({planning}{}/{} shards, {} journeys, {} named, {} failures{naming})",
         status.count("done"),

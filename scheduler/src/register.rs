@@ -51,7 +51,9 @@ impl RunState {
 
     fn parse(text: &str) -> Option<RunState> {
         use RunState::{Cancelled, Done, Failed, Planning, Running};
-        [Planning, Running, Done, Failed, Cancelled].into_iter().find(|s| s.as_str() == text)
+        [Planning, Running, Done, Failed, Cancelled]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
 }
 
@@ -140,7 +142,9 @@ pub struct Register {
 impl Register {
     /// The register in `redis`.
     pub fn new(redis: &Redis) -> Register {
-        Register { redis: redis.clone() }
+        Register {
+            redis: redis.clone(),
+        }
     }
 
     /// Enters a run, unless it is there. A request that could not be read is entered as failed, so
@@ -154,10 +158,19 @@ impl Register {
         request: &Result<Request, String>,
     ) -> Result<(), RegisterError> {
         let keys = self.redis.keys();
-        let state = if request.is_ok() { RunState::Planning } else { RunState::Failed };
+        let state = if request.is_ok() {
+            RunState::Planning
+        } else {
+            RunState::Failed
+        };
         let mut call = CREATE.prepare_invoke();
-        call.key(keys.run(id)).key(keys.run_index()).key(keys.epoch()).key(keys.active_runs());
-        call.arg(id.as_str()).arg(id.created_ms()).arg(state.as_str());
+        call.key(keys.run(id))
+            .key(keys.run_index())
+            .key(keys.epoch())
+            .key(keys.active_runs());
+        call.arg(id.as_str())
+            .arg(id.created_ms())
+            .arg(state.as_str());
         match request {
             Ok(request) => call.arg("request").arg(json(request)),
             Err(error) => call.arg("error").arg(error).arg("finished").arg(now_ms()),
@@ -202,8 +215,14 @@ impl Register {
     ) -> Result<bool, RegisterError> {
         let keys = self.redis.keys();
         let mut call = END.prepare_invoke();
-        call.key(keys.run(id)).key(keys.run_users(id)).key(keys.active_runs());
-        call.arg(state.as_str()).arg(KEEP_RUNS.as_secs()).arg(id.as_str()).arg("finished").arg(now_ms());
+        call.key(keys.run(id))
+            .key(keys.run_users(id))
+            .key(keys.active_runs());
+        call.arg(state.as_str())
+            .arg(KEEP_RUNS.as_secs())
+            .arg(id.as_str())
+            .arg("finished")
+            .arg(now_ms());
         if let Some(error) = error {
             call.arg("error").arg(error);
         }
@@ -245,8 +264,11 @@ impl Register {
     /// # Errors
     /// When Redis fails.
     pub async fn active_runs(&self) -> Result<Vec<RunRecord>, RegisterError> {
-        let ids: Vec<String> =
-            self.redis.commands().smembers(self.redis.keys().active_runs()).await?;
+        let ids: Vec<String> = self
+            .redis
+            .commands()
+            .smembers(self.redis.keys().active_runs())
+            .await?;
         let mut runs = Vec::with_capacity(ids.len());
         for id in ids.iter().filter_map(|id| RunId::parse(id).ok()) {
             runs.push(self.run(&id).await?);
@@ -288,9 +310,21 @@ impl Register {
         let mut counts: BTreeMap<String, u64> = extract.counts.into_iter().collect();
         counts.extend(name.counts.into_iter().map(|(count, amount)| {
             let ours = ["jobs", "done", "dead", "retried", "planned"].contains(&count.as_str());
-            (if ours { format!("naming_{count}") } else { count }, amount)
+            (
+                if ours {
+                    format!("naming_{count}")
+                } else {
+                    count
+                },
+                amount,
+            )
         }));
-        Ok(RunStatus { record, pending: extract.pending, naming_pending: name.pending, counts })
+        Ok(RunStatus {
+            record,
+            pending: extract.pending,
+            naming_pending: name.pending,
+            counts,
+        })
     }
 
     /// Copies a cohort as it is now, so that planning again after a crash plans the same, and
@@ -306,8 +340,15 @@ impl Register {
         let mut connection = self.redis.commands();
         let snapshot = self.redis.keys().run_users(id);
         let taken: bool = connection.exists(&snapshot).await?;
-        let source = if taken { snapshot.clone() } else { self.redis.keys().cohort(cohort) };
-        let mut users: Vec<String> = connection.sscan(&source).await?.collect_all().await?;
+        let source = if taken {
+            snapshot.clone()
+        } else {
+            self.redis.keys().cohort(cohort)
+        };
+        let mut users: Vec<String> = {
+            use futures::TryStreamExt;
+            connection.sscan(&source).await?.try_collect().await?
+        };
         users.sort_unstable();
         users.dedup();
         if !taken && !users.is_empty() {
@@ -316,7 +357,9 @@ impl Register {
             for chunk in users.chunks(10_000) {
                 pipeline.sadd(&snapshot, chunk).ignore();
             }
-            pipeline.expire(&snapshot, KEEP_RUNS.as_secs() as i64).ignore();
+            pipeline
+                .expire(&snapshot, KEEP_RUNS.as_secs() as i64)
+                .ignore();
             let () = pipeline.exec_async(&mut connection).await?;
         }
         Ok(users)
@@ -351,7 +394,9 @@ fn record(id: RunId, fields: &HashMap<String, String>) -> Result<RunRecord, Stri
     let text = |name: &str| fields.get(name).cloned();
     let number = |name: &str| match fields.get(name) {
         None => Ok(0),
-        Some(text) => text.parse::<u64>().map_err(|_| format!("{name} is {text:?}")),
+        Some(text) => text
+            .parse::<u64>()
+            .map_err(|_| format!("{name} is {text:?}")),
     };
     let time = |name: &str| {
         let milliseconds = i64::try_from(number(name)?).unwrap_or(i64::MAX);
@@ -371,7 +416,11 @@ fn record(id: RunId, fields: &HashMap<String, String>) -> Result<RunRecord, Stri
         users: number("users")?,
         users_unknown: number("users_unknown")?,
         created: time("created")?,
-        finished: if fields.contains_key("finished") { Some(time("finished")?) } else { None },
+        finished: if fields.contains_key("finished") {
+            Some(time("finished")?)
+        } else {
+            None
+        },
         error: text("error"),
     })
 }

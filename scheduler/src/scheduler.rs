@@ -151,7 +151,8 @@ impl Scheduler {
              redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1",
         );
         let mut call = script.key(self.redis.keys().leader());
-        call.arg(&self.identity).arg(self.options.lead.as_millis() as u64);
+        call.arg(&self.identity)
+            .arg(self.options.lead.as_millis() as u64);
         let leads: u8 = call.invoke_async(&mut self.redis.commands()).await?;
         Ok(leads == 1)
     }
@@ -161,7 +162,10 @@ impl Scheduler {
             "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
         );
         let mut call = script.key(self.redis.keys().leader());
-        let () = call.arg(&self.identity).invoke_async(&mut self.redis.commands()).await?;
+        let () = call
+            .arg(&self.identity)
+            .invoke_async(&mut self.redis.commands())
+            .await?;
         Ok(())
     }
 
@@ -172,8 +176,15 @@ impl Scheduler {
         let key = self.redis.keys().triggers();
         let mut connection = self.redis.blocking().await?;
         let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(REQUESTS);
-        command.arg("BLOCK").arg(self.options.poll.as_millis() as u64);
+        command
+            .arg("GROUP")
+            .arg(GROUP)
+            .arg(CONSUMER)
+            .arg("COUNT")
+            .arg(REQUESTS);
+        command
+            .arg("BLOCK")
+            .arg(self.options.poll.as_millis() as u64);
         command.arg("STREAMS").arg(&key).arg(position);
         let read: Result<Read, redis::RedisError> = command.query_async(&mut connection).await;
         let read = match read {
@@ -213,7 +224,8 @@ impl Scheduler {
     async fn advance_runs(&mut self) -> Result<(), SchedulerError> {
         let mut records = self.register.active_runs().await?;
         records.retain(|record| !record.state.is_over());
-        self.active.retain(|id, _| records.iter().any(|record| record.id == *id));
+        self.active
+            .retain(|id, _| records.iter().any(|record| record.id == *id));
         let lane = |record: &RunRecord| record.request.as_ref().map(|request| request.lane);
         records.sort_by_key(|record| (lane(record) != Some(Lane::High), record.epoch));
         for record in records {
@@ -234,7 +246,9 @@ impl Scheduler {
     async fn plan(&self, record: &RunRecord) -> Result<Option<Active>, SchedulerError> {
         let fail = async |error: String| {
             tracing::error!(run = %record.id, error, "cannot plan a run");
-            self.register.end(&record.id, RunState::Failed, Some(&error)).await
+            self.register
+                .end(&record.id, RunState::Failed, Some(&error))
+                .await
         };
         let Some(request) = &record.request else {
             fail("the request is missing".into()).await?;
@@ -248,7 +262,11 @@ impl Scheduler {
                 return Ok(None);
             }
         };
-        if record.dataset_id.as_ref().is_some_and(|id| *id != manifest.id) {
+        if record
+            .dataset_id
+            .as_ref()
+            .is_some_and(|id| *id != manifest.id)
+        {
             fail(format!("{}: another dataset is there now", request.dataset)).await?;
             return Ok(None);
         }
@@ -257,7 +275,10 @@ impl Scheduler {
                 let users = self.register.snapshot_cohort(&record.id, name).await?;
                 if users.is_empty() {
                     let key = self.redis.keys().cohort(name);
-                    fail(format!("cohort {name:?} is empty; fill it with SADD {key} USER...")).await?;
+                    fail(format!(
+                        "cohort {name:?} is empty; fill it with SADD {key} USER..."
+                    ))
+                    .await?;
                     return Ok(None);
                 }
                 users
@@ -273,15 +294,23 @@ impl Scheduler {
             }
         };
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
-        self.register.start(&record.id, &manifest.id, jobs, plan.users, unknown).await?;
+        self.register
+            .start(&record.id, &manifest.id, jobs, plan.users, unknown)
+            .await?;
         tracing::info!(run = %record.id, jobs, users = plan.users, unknown, "planned");
         let cursors = vec![0; plan.partitions.len()];
-        Ok(Some(Active { lane: request.lane, plan, cursors }))
+        Ok(Some(Active {
+            lane: request.lane,
+            plan,
+            cursors,
+        }))
     }
 
     /// Queues further jobs of a run where there is room.
     async fn top_up(&mut self, run: &RunId) -> Result<(), SchedulerError> {
-        let Some(active) = self.active.get_mut(run) else { return Ok(()) };
+        let Some(active) = self.active.get_mut(run) else {
+            return Ok(());
+        };
         for (partition, jobs) in active.plan.partitions.iter().enumerate() {
             let cursor = &mut active.cursors[partition];
             let partition = partition as u32;
@@ -304,7 +333,9 @@ impl Scheduler {
                     &next[..count as usize],
                 );
                 // None: cancelled meanwhile; the next turn finds it over.
-                let Some(planned) = queued.await? else { return Ok(()) };
+                let Some(planned) = queued.await? else {
+                    return Ok(());
+                };
                 *cursor = planned;
                 room -= count;
             }
@@ -315,9 +346,14 @@ impl Scheduler {
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
     /// is pending before the extraction job that it follows from is not.
     async fn end_if_done(&mut self, run: &RunId) -> Result<(), SchedulerError> {
-        let Some(active) = self.active.get(run) else { return Ok(()) };
-        let planned =
-            active.cursors.iter().zip(&active.plan.partitions).all(|(c, j)| *c >= j.len() as u64);
+        let Some(active) = self.active.get(run) else {
+            return Ok(());
+        };
+        let planned = active
+            .cursors
+            .iter()
+            .zip(&active.plan.partitions)
+            .all(|(c, j)| *c >= j.len() as u64);
         if !planned || self.queues.extract.standing(run).await?.pending > 0 {
             return Ok(());
         }

@@ -59,8 +59,15 @@ pub enum Scope {
 pub struct InvalidRequest(String);
 
 /// The fields that a request may have.
-const FIELDS: [&str; 7] =
-    ["kind", "dataset", "cohort", "active_since", "lane", "parameters", "ttl"];
+const FIELDS: [&str; 7] = [
+    "kind",
+    "dataset",
+    "cohort",
+    "active_since",
+    "lane",
+    "parameters",
+    "ttl",
+];
 
 impl Request {
     /// Reads the fields of a stream entry.
@@ -69,15 +76,23 @@ impl Request {
     /// Which field is missing, unknown or wrong.
     pub fn from_fields(fields: &HashMap<String, String>) -> Result<Request, InvalidRequest> {
         let invalid = |text: String| Err(InvalidRequest(text));
-        if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-            return invalid(format!("unknown field {unknown:?}; fields are {}", FIELDS.join(", ")));
+        if let Some(unknown) = fields
+            .keys()
+            .find(|field| !FIELDS.contains(&field.as_str()))
+        {
+            return invalid(format!(
+                "unknown field {unknown:?}; fields are {}",
+                FIELDS.join(", ")
+            ));
         }
         let field = |name: &str| fields.get(name).map(String::as_str);
         let kind = match field("kind") {
             Some("backfill") => RunKind::Backfill,
             Some("recompute") => RunKind::Recompute,
             Some(other) => {
-                return invalid(format!("kind is {other:?}, and must be backfill or recompute"));
+                return invalid(format!(
+                    "kind is {other:?}, and must be backfill or recompute"
+                ));
             }
             None => return invalid("field kind is missing: backfill or recompute".into()),
         };
@@ -107,13 +122,22 @@ impl Request {
             Some(json) => serde_json::from_str(json)
                 .map_err(|error| InvalidRequest(format!("parameters: {error}")))?,
         };
-        parameters.validate().map_err(|error| InvalidRequest(format!("parameters: {error}")))?;
+        parameters
+            .validate()
+            .map_err(|error| InvalidRequest(format!("parameters: {error}")))?;
         let ttl_seconds = match field("ttl").map(str::parse::<u64>) {
             None => None,
             Some(Ok(seconds)) if seconds > 0 => Some(seconds),
             Some(_) => return invalid("ttl must be a number of seconds, at least 1".into()),
         };
-        Ok(Request { kind, dataset: dataset.into(), scope, lane, parameters, ttl_seconds })
+        Ok(Request {
+            kind,
+            dataset: dataset.into(),
+            scope,
+            lane,
+            parameters,
+            ttl_seconds,
+        })
     }
 
     /// The fields of a stream entry.
@@ -131,7 +155,10 @@ impl Request {
             ("dataset", self.dataset.clone()),
             ("lane", lane.to_owned()),
             // Plain numbers and flags; serialising them cannot fail.
-            ("parameters", serde_json::to_string(&self.parameters).unwrap_or_default()),
+            (
+                "parameters",
+                serde_json::to_string(&self.parameters).unwrap_or_default(),
+            ),
         ];
         match &self.scope {
             Scope::All => {}
@@ -151,9 +178,8 @@ impl Request {
     pub async fn submit(&self, redis: &Redis) -> Result<RunId, redis::RedisError> {
         let key = redis.keys().triggers();
         let entry: String = redis.commands().xadd(key, "*", &self.to_fields()).await?;
-        RunId::parse(&entry).map_err(|error| {
-            redis::RedisError::from(std::io::Error::other(error.to_string()))
-        })
+        RunId::parse(&entry)
+            .map_err(|error| redis::RedisError::from(std::io::Error::other(error.to_string())))
     }
 }
 
@@ -181,11 +207,16 @@ mod tests {
     use super::*;
 
     fn fields(fields: &[(&str, &str)]) -> HashMap<String, String> {
-        fields.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+        fields
+            .iter()
+            .map(|&(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     fn refusal(pairs: &[(&str, &str)]) -> String {
-        Request::from_fields(&fields(pairs)).unwrap_err().to_string()
+        Request::from_fields(&fields(pairs))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -198,8 +229,11 @@ mod tests {
             parameters: JourneyParams::plain(),
             ttl_seconds: Some(60),
         };
-        let fields =
-            request.to_fields().into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let fields = request
+            .to_fields()
+            .into_iter()
+            .map(|(name, value)| (name.into(), value))
+            .collect();
         assert_eq!(Request::from_fields(&fields), Ok(request));
     }
 
@@ -218,9 +252,17 @@ mod tests {
         assert!(refusal(&[("kind", "backfil"), ("dataset", "d")]).contains("backfil"));
         let typo = [("kind", "backfill"), ("dataset", "d"), ("colour", "red")];
         assert!(refusal(&typo).contains("colour"));
-        let bad = [("kind", "backfill"), ("dataset", "d"), ("parameters", "{\"epsilon\":2}")];
+        let bad = [
+            ("kind", "backfill"),
+            ("dataset", "d"),
+            ("parameters", "{\"epsilon\":2}"),
+        ];
         assert!(refusal(&bad).contains("epsilon"));
-        let when = [("kind", "recompute"), ("dataset", "d"), ("active_since", "yesterday")];
+        let when = [
+            ("kind", "recompute"),
+            ("dataset", "d"),
+            ("active_since", "yesterday"),
+        ];
         assert!(refusal(&when).contains("yesterday"));
     }
 }

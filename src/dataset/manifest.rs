@@ -143,7 +143,10 @@ impl Manifest {
     pub fn shard_of(&self, user: &str) -> Option<ShardIndex> {
         let hash = user_hash(user);
         let at = self.shards.partition_point(|shard| shard.last_hash < hash);
-        self.shards.get(at).filter(|shard| shard.first_hash <= hash).map(|shard| shard.index)
+        self.shards
+            .get(at)
+            .filter(|shard| shard.first_hash <= hash)
+            .map(|shard| shard.index)
     }
 
     /// The content address: a hash over the checksums of the files and over what else a result
@@ -167,7 +170,11 @@ impl FileSummary {
     /// When it cannot be read.
     pub fn of_file(path: &Path, name: String) -> std::io::Result<FileSummary> {
         let bytes = path.metadata()?.len();
-        Ok(FileSummary { name, bytes, sha256: sha256_of_file(path)? })
+        Ok(FileSummary {
+            name,
+            bytes,
+            sha256: sha256_of_file(path)?,
+        })
     }
 
     /// Compares a file's content with this summary.
@@ -176,7 +183,11 @@ impl FileSummary {
     /// What differs.
     pub fn check(&self, content: &[u8]) -> Result<(), String> {
         if content.len() as u64 != self.bytes {
-            return Err(format!("it has {} bytes instead of {}", content.len(), self.bytes));
+            return Err(format!(
+                "it has {} bytes instead of {}",
+                content.len(),
+                self.bytes
+            ));
         }
         if hex::text(&Sha256::digest(content)) != self.sha256 {
             return Err("its checksum is not the one in the manifest".into());

@@ -143,7 +143,11 @@ impl Dataset {
             location: location.into(),
             source,
         })?;
-        Ok(Dataset { storage, manifest, catalogue: Arc::new(catalogue) })
+        Ok(Dataset {
+            storage,
+            manifest,
+            catalogue: Arc::new(catalogue),
+        })
     }
 
     /// What is in it.
@@ -188,7 +192,8 @@ impl Dataset {
 
 async fn read_verified(storage: &Storage, file: &FileSummary) -> Result<Bytes, DatasetError> {
     let bytes = storage.read(&file.name).await?;
-    file.check(&bytes).map_err(|reason| storage.damaged(&file.name, reason))?;
+    file.check(&bytes)
+        .map_err(|reason| storage.damaged(&file.name, reason))?;
     Ok(bytes)
 }
 

@@ -72,7 +72,12 @@ impl ShardWriter {
             .build();
         let file = File::create(path)?;
         let writer = ArrowWriter::try_new(file, SCHEMA.clone(), Some(properties))?;
-        Ok(ShardWriter { writer, users: 0, interactions: 0, latest: i64::MIN })
+        Ok(ShardWriter {
+            writer,
+            users: 0,
+            interactions: 0,
+            latest: i64::MIN,
+        })
     }
 
     /// Adds a user's history. Users must come in ascending order of their ids.
@@ -99,7 +104,8 @@ impl ShardWriter {
                 Arc::new(times.finish().with_timezone("UTC")),
                 Arc::new(weights.finish()),
             ];
-            self.writer.write(&RecordBatch::try_new(SCHEMA.clone(), columns)?)?;
+            self.writer
+                .write(&RecordBatch::try_new(SCHEMA.clone(), columns)?)?;
             self.interactions += rows as u64;
         }
         self.users += 1;
@@ -111,9 +117,18 @@ impl ShardWriter {
     /// # Errors
     /// When the file cannot be written.
     pub fn finish(self) -> Result<WrittenShard, ParquetError> {
-        let ShardWriter { writer, users, interactions, latest } = self;
+        let ShardWriter {
+            writer,
+            users,
+            interactions,
+            latest,
+        } = self;
         writer.close()?;
-        Ok(WrittenShard { users, interactions, latest })
+        Ok(WrittenShard {
+            users,
+            interactions,
+            latest,
+        })
     }
 }
 
@@ -145,12 +160,17 @@ pub(super) fn decode(bytes: Bytes, items: usize) -> Result<Vec<History>, String>
             };
             if interaction.item.position() >= items {
                 let item = interaction.item.0;
-                return Err(format!("it names item {item}, and the catalogue has {items}"));
+                return Err(format!(
+                    "it names item {item}, and the catalogue has {items}"
+                ));
             }
             let user = users.value(row);
             match histories.last_mut() {
                 Some(history) if history.user == user => history.interactions.push(interaction),
-                _ => histories.push(History { user: user.into(), interactions: vec![interaction] }),
+                _ => histories.push(History {
+                    user: user.into(),
+                    interactions: vec![interaction],
+                }),
             }
         }
     }

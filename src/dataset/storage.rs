@@ -44,7 +44,12 @@ impl Storage {
         let environment = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
         let (store, prefix) = object_store::parse_url_opts(&url, environment)
             .map_err(|error| invalid(error.to_string()))?;
-        Ok(Storage { location: location.into(), store: store.into(), prefix, folder: None })
+        Ok(Storage {
+            location: location.into(),
+            store: store.into(),
+            prefix,
+            folder: None,
+        })
     }
 
     /// As it was given.
@@ -84,7 +89,10 @@ impl Storage {
             Err(object_store::Error::NotFound { .. }) => return Err(missing()),
             Err(error) => return Err(failed(error.to_string())),
         };
-        result.bytes().await.map_err(|error| failed(error.to_string()))
+        result
+            .bytes()
+            .await
+            .map_err(|error| failed(error.to_string()))
     }
 
     /// Uploads a local file.
@@ -97,18 +105,25 @@ impl Storage {
             file: name.into(),
             reason,
         };
-        let bytes = tokio::fs::read(from).await.map_err(|error| failed(error.to_string()))?;
+        let bytes = tokio::fs::read(from)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let object = self.object(name);
         let put = self.store.put(&object, PutPayload::from(bytes)).await;
         put.map(|_| ()).map_err(|error| failed(error.to_string()))
     }
 
     fn object(&self, name: &str) -> ObjectPath {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/')
+            .fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
     pub(super) fn damaged(&self, file: &str, reason: String) -> DatasetError {
-        DatasetError::Damaged { location: self.location.clone(), file: file.into(), reason }
+        DatasetError::Damaged {
+            location: self.location.clone(),
+            file: file.into(),
+            reason,
+        }
     }
 }
 

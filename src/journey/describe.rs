@@ -7,9 +7,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::sum::Sum;
 use super::vectors::ItemVectors;
-use super::{
-    Journey, JourneyParams, JourneyTerm, NameSource, Stage, StageActivity, StageDuration,
-};
+use super::{Journey, JourneyParams, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
 use crate::catalogue::Catalogue;
 use crate::history::Visit;
 use crate::naming;
@@ -62,7 +60,9 @@ impl Describer<'_> {
         let first = visits().map(|visit| visit.first).min().unwrap_or(0);
         let last = visits().map(|visit| visit.last).max().unwrap_or(0);
         let weight: f64 = visits().map(|visit| f64::from(visit.weight)).sum();
-        let listed = members.len().saturating_sub(self.params.max_listed_items as usize);
+        let listed = members
+            .len()
+            .saturating_sub(self.params.max_listed_items as usize);
         let items = members
             .iter()
             .zip(&typicality)
@@ -81,8 +81,11 @@ impl Describer<'_> {
                 StageActivity::Ongoing
             },
         };
-        let strength =
-            if self.total_weight > 0.0 { rounded(weight / self.total_weight) } else { 0.0 };
+        let strength = if self.total_weight > 0.0 {
+            rounded(weight / self.total_weight)
+        } else {
+            0.0
+        };
         Journey {
             id: self.founding_id(members, first),
             name: naming::name_of_terms(&terms),
@@ -128,7 +131,10 @@ impl Describer<'_> {
         }
         let cosine = |&member: &u32| {
             let vector = self.vectors.get(member);
-            let dot: f64 = vector.iter().map(|(term, w)| w * dense[term as usize]).sum();
+            let dot: f64 = vector
+                .iter()
+                .map(|(term, w)| w * dense[term as usize])
+                .sum();
             dot / (norm * vector.square().sqrt())
         };
         members.iter().map(cosine).collect()
@@ -152,7 +158,12 @@ impl Describer<'_> {
     /// same history gives the same id.
     fn founding_id(&self, members: &[u32], first: i64) -> String {
         let mut hash = Xxh3::new();
-        hash.update(members.first().map_or("", |&member| self.item_id(member)).as_bytes());
+        hash.update(
+            members
+                .first()
+                .map_or("", |&member| self.item_id(member))
+                .as_bytes(),
+        );
         hash.update(&first.to_le_bytes());
         format!("{:08x}", hash.digest() as u32)
     }
@@ -160,8 +171,11 @@ impl Describer<'_> {
 
 /// What a name depends on: the heaviest terms, whatever their order, and the medoid's title.
 fn signature(terms: &[JourneyTerm], titles: &[String]) -> String {
-    let mut parts: Vec<&str> =
-        terms.iter().take(SIGNED_TERMS).map(|term| term.term.as_str()).collect();
+    let mut parts: Vec<&str> = terms
+        .iter()
+        .take(SIGNED_TERMS)
+        .map(|term| term.term.as_str())
+        .collect();
     parts.sort_unstable();
     parts.extend(titles.iter().take(SIGNED_TITLES).map(String::as_str));
     format!("{:016x}", xxh3_64(parts.join("\n").as_bytes()))
@@ -173,6 +187,9 @@ fn rounded(value: f64) -> f32 {
 }
 
 fn time(milliseconds: i64) -> Timestamp {
-    let bounds = (Timestamp::MIN.as_millisecond() + 1, Timestamp::MAX.as_millisecond() - 1);
+    let bounds = (
+        Timestamp::MIN.as_millisecond() + 1,
+        Timestamp::MAX.as_millisecond() - 1,
+    );
     Timestamp::from_millisecond(milliseconds.clamp(bounds.0, bounds.1)).unwrap_or_default()
 }

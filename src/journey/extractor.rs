@@ -55,7 +55,11 @@ impl Extractor {
         let visits = &all[beyond..];
         self.vectors.clear();
         for visit in visits {
-            self.vectors.push(self.catalogue.terms(visit.item).map(|(term, w)| (term.0, w)));
+            self.vectors.push(
+                self.catalogue
+                    .terms(visit.item)
+                    .map(|(term, w)| (term.0, w)),
+            );
         }
         let clusters = self.icpc.cluster(&self.vectors, &self.params);
         let describer = Describer {
@@ -67,8 +71,11 @@ impl Extractor {
             total_weight: all.iter().map(|visit| f64::from(visit.weight)).sum(),
         };
         let sum = &mut self.sum;
-        let mut journeys: Vec<Journey> =
-            clusters.journeys.iter().map(|members| describer.describe(members, sum)).collect();
+        let mut journeys: Vec<Journey> = clusters
+            .journeys
+            .iter()
+            .map(|members| describer.describe(members, sum))
+            .collect();
         super::identity::make_unique(&mut journeys);
         Extraction {
             journeys,
@@ -87,5 +94,8 @@ fn distinct_dropped(dropped: &[Vec<u32>], kept: &[Vec<u32>]) -> u64 {
     items.dedup();
     let mut kept: Vec<u32> = kept.iter().flatten().copied().collect();
     kept.sort_unstable();
-    items.iter().filter(|item| kept.binary_search(item).is_err()).count() as u64
+    items
+        .iter()
+        .filter(|item| kept.binary_search(item).is_err())
+        .count() as u64
 }

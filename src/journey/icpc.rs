@@ -34,8 +34,9 @@ impl Icpc {
     /// The result depends on `items` and `params` alone. Every item is in at least one journey, in
     /// a dropped journey, or without terms.
     pub fn cluster(&mut self, items: &ItemVectors, params: &JourneyParams) -> Clusters {
-        let without_terms =
-            (0..items.len() as u32).filter(|&item| items.get(item).is_empty()).collect();
+        let without_terms = (0..items.len() as u32)
+            .filter(|&item| items.get(item).is_empty())
+            .collect();
         let mut journeys = self.walk(items, params);
         if let Some(mu) = params.merge {
             while self.merge(items, &mut journeys, f64::from(mu)) {}
@@ -44,9 +45,14 @@ impl Icpc {
             journeys = self.reassign(items, &journeys, params);
         }
         journeys.sort();
-        let (dropped, journeys) =
-            journeys.into_iter().partition(|members| members.len() <= params.drop_at_most as usize);
-        Clusters { journeys, dropped, without_terms }
+        let (dropped, journeys) = journeys
+            .into_iter()
+            .partition(|members| members.len() <= params.drop_at_most as usize);
+        Clusters {
+            journeys,
+            dropped,
+            without_terms,
+        }
     }
 
     /// The plain algorithm.
@@ -60,15 +66,19 @@ impl Icpc {
             if vector.is_empty() {
                 continue;
             }
-            let similarities =
-                self.index.dots(vector.iter()).map(|(journey, dot, norm)| (journey, dot / norm.sqrt()));
+            let similarities = self
+                .index
+                .dots(vector.iter())
+                .map(|(journey, dot, norm)| (journey, dot / norm.sqrt()));
             joined.clear();
             match params.assign {
                 Assign::Nearest => {
                     joined.extend(nearest(similarities, epsilon).map(|(journey, _)| journey));
                 }
                 Assign::Every => joined.extend(
-                    similarities.filter(|&(_, s)| s >= epsilon).map(|(journey, _)| journey),
+                    similarities
+                        .filter(|&(_, s)| s >= epsilon)
+                        .map(|(journey, _)| journey),
                 ),
             }
             if joined.is_empty() {
@@ -152,7 +162,14 @@ impl Icpc {
                 // rounding noise around 0.
                 let rest = norm - 2.0 * dot + square;
                 let alone = rest <= f64::EPSILON * norm;
-                (journey, if alone { 0.0 } else { (dot - square) / rest.sqrt() })
+                (
+                    journey,
+                    if alone {
+                        0.0
+                    } else {
+                        (dot - square) / rest.sqrt()
+                    },
+                )
             });
             joined.clear();
             match params.assign {
@@ -160,7 +177,9 @@ impl Icpc {
                     joined.extend(nearest(similarities, epsilon).map(|(journey, _)| journey));
                 }
                 Assign::Every => joined.extend(
-                    similarities.filter(|&(_, s)| s >= epsilon).map(|(journey, _)| journey),
+                    similarities
+                        .filter(|&(_, s)| s >= epsilon)
+                        .map(|(journey, _)| journey),
                 ),
             }
             if joined.is_empty() {
@@ -174,4 +193,3 @@ impl Icpc {
         moved
     }
 }
-

@@ -30,8 +30,10 @@ pub fn keep_identity(previous: &[Journey], journeys: &mut [Journey]) {
             }
         }
         // The first of equals, for determinism.
-        let Some((at, &most)) =
-            shared.iter().enumerate().max_by_key(|&(at, n)| (n, std::cmp::Reverse(at)))
+        let Some((at, &most)) = shared
+            .iter()
+            .enumerate()
+            .max_by_key(|&(at, n)| (n, std::cmp::Reverse(at)))
         else {
             continue;
         };
@@ -52,8 +54,11 @@ pub fn keep_identity(previous: &[Journey], journeys: &mut [Journey]) {
             journey.name_source = NameSource::Stale;
         }
     }
-    let kept: HashSet<String> =
-        claims.iter().flatten().map(|(_, earlier)| earlier.id.clone()).collect();
+    let kept: HashSet<String> = claims
+        .iter()
+        .flatten()
+        .map(|(_, earlier)| earlier.id.clone())
+        .collect();
     rename_clashes(journeys, |at| claims[at].is_some(), kept);
 }
 

@@ -65,7 +65,11 @@ impl JourneyIndex {
                 None => {
                     let next = self.heads[term as usize];
                     self.heads[term as usize] = self.postings.len() as u32;
-                    self.postings.push(Posting { journey, next, weight });
+                    self.postings.push(Posting {
+                        journey,
+                        next,
+                        weight,
+                    });
                 }
             }
         }
@@ -76,7 +80,9 @@ impl JourneyIndex {
     fn find(&self, term: u32, journey: u32) -> Option<u32> {
         let mut posting = self.heads[term as usize];
         while posting != NONE {
-            let Posting { journey: of, next, .. } = self.postings[posting as usize];
+            let Posting {
+                journey: of, next, ..
+            } = self.postings[posting as usize];
             if of == journey {
                 return Some(posting);
             }
@@ -97,7 +103,11 @@ impl JourneyIndex {
         for (term, weight) in vector {
             let mut posting = self.heads[term as usize];
             while posting != NONE {
-                let Posting { journey, next, weight: sum } = self.postings[posting as usize];
+                let Posting {
+                    journey,
+                    next,
+                    weight: sum,
+                } = self.postings[posting as usize];
                 let dot = &mut self.dots[journey as usize];
                 // Weights are positive, so 0 means that this journey was not met yet.
                 if *dot == 0.0 {
@@ -108,18 +118,21 @@ impl JourneyIndex {
             }
         }
         self.touched.iter().map(|&journey| {
-            (journey, self.dots[journey as usize], self.norms[journey as usize])
+            (
+                journey,
+                self.dots[journey as usize],
+                self.norms[journey as usize],
+            )
         })
     }
 }
 
 /// The most similar of some journeys at or above `least`; the oldest of equally similar ones.
-pub fn nearest(
-    similarities: impl Iterator<Item = (u32, f64)>,
-    least: f64,
-) -> Option<(u32, f64)> {
-    similarities.filter(|&(_, similarity)| similarity >= least).reduce(|best, candidate| {
-        let closer = candidate.1 > best.1 || (candidate.1 == best.1 && candidate.0 < best.0);
-        if closer { candidate } else { best }
-    })
+pub fn nearest(similarities: impl Iterator<Item = (u32, f64)>, least: f64) -> Option<(u32, f64)> {
+    similarities
+        .filter(|&(_, similarity)| similarity >= least)
+        .reduce(|best, candidate| {
+            let closer = candidate.1 > best.1 || (candidate.1 == best.1 && candidate.0 < best.0);
+            if closer { candidate } else { best }
+        })
 }

@@ -81,7 +81,10 @@ impl NameSource {
     /// Whether a naming worker should look at the journey. Names made of terms by choice are
     /// offered again, because the choice may have changed since.
     pub fn wants_name(self) -> bool {
-        matches!(self, NameSource::Provisional | NameSource::Stale | NameSource::Terms)
+        matches!(
+            self,
+            NameSource::Provisional | NameSource::Stale | NameSource::Terms
+        )
     }
 
     /// As written in the results.

@@ -80,7 +80,11 @@ impl JourneyParams {
                 return Ok(());
             }
             let bound = "above 0 and at most 1";
-            Err(InvalidParams { name, value: value.to_string(), bound })
+            Err(InvalidParams {
+                name,
+                value: value.to_string(),
+                bound,
+            })
         };
         cosine("epsilon", self.epsilon)?;
         if let Some(merge) = self.merge {
@@ -90,7 +94,11 @@ impl JourneyParams {
             if value > 0 {
                 return Ok(());
             }
-            Err(InvalidParams { name, value: value.to_string(), bound: "at least 1" })
+            Err(InvalidParams {
+                name,
+                value: value.to_string(),
+                bound: "at least 1",
+            })
         };
         positive("max_history", self.max_history)?;
         positive("max_listed_items", self.max_listed_items)
@@ -104,8 +112,17 @@ mod tests {
     #[test]
     fn a_threshold_outside_zero_to_one_is_refused_by_name() {
         for epsilon in [0.0, -0.1, 1.1, f32::NAN] {
-            let params = JourneyParams { epsilon, ..JourneyParams::default() };
-            assert!(params.validate().unwrap_err().to_string().starts_with("epsilon is"));
+            let params = JourneyParams {
+                epsilon,
+                ..JourneyParams::default()
+            };
+            assert!(
+                params
+                    .validate()
+                    .unwrap_err()
+                    .to_string()
+                    .starts_with("epsilon is")
+            );
         }
         assert_eq!(JourneyParams::default().validate(), Ok(()));
         assert_eq!(JourneyParams::plain().validate(), Ok(()));

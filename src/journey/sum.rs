@@ -13,7 +13,8 @@ pub struct Sum {
 impl Sum {
     /// Computes the sum over `members` and returns its norm.
     pub fn of(&mut self, items: &ItemVectors, members: &[u32]) -> f64 {
-        self.dense.resize(items.vocabulary().max(self.dense.len()), 0.0);
+        self.dense
+            .resize(items.vocabulary().max(self.dense.len()), 0.0);
         self.entries.clear();
         for &item in members {
             for (term, weight) in items.get(item).iter() {

@@ -30,12 +30,18 @@ impl<'a> Vector<'a> {
     /// Pairs of local term and weight. The weights are f32 widened, so that sums of their products
     /// are exact to well below any threshold.
     pub fn iter(self) -> impl Iterator<Item = (u32, f64)> + 'a {
-        self.terms.iter().zip(self.weights).map(|(&term, &weight)| (term, f64::from(weight)))
+        self.terms
+            .iter()
+            .zip(self.weights)
+            .map(|(&term, &weight)| (term, f64::from(weight)))
     }
 
     /// `|x|^2`
     pub fn square(self) -> f64 {
-        self.weights.iter().map(|&weight| f64::from(weight) * f64::from(weight)).sum()
+        self.weights
+            .iter()
+            .map(|&weight| f64::from(weight) * f64::from(weight))
+            .sum()
     }
 
     /// Whether the vector has no term.
@@ -90,8 +96,15 @@ impl ItemVectors {
     /// The vector of an item.
     pub fn get(&self, item: u32) -> Vector<'_> {
         let item = item as usize;
-        let start = if item == 0 { 0 } else { self.ends[item - 1] as usize };
+        let start = if item == 0 {
+            0
+        } else {
+            self.ends[item - 1] as usize
+        };
         let range = start..self.ends[item] as usize;
-        Vector { terms: &self.terms[range.clone()], weights: &self.weights[range] }
+        Vector {
+            terms: &self.terms[range.clone()],
+            weights: &self.weights[range],
+        }
     }
 }

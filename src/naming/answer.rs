@@ -12,12 +12,31 @@ const MAX_CHARACTERS: usize = 60;
 
 /// Words that name no interest.
 const GENERIC: [&str; 14] = [
-    "assorted", "collection", "content", "general", "interests", "items", "journey", "misc",
-    "miscellaneous", "other", "stuff", "topics", "various", "videos",
+    "assorted",
+    "collection",
+    "content",
+    "general",
+    "interests",
+    "items",
+    "journey",
+    "misc",
+    "miscellaneous",
+    "other",
+    "stuff",
+    "topics",
+    "various",
+    "videos",
 ];
 
 /// How a model that declines begins.
-const REFUSALS: [&str; 6] = ["i'm sorry", "i am sorry", "sorry,", "i can't", "i cannot", "as an ai"];
+const REFUSALS: [&str; 6] = [
+    "i'm sorry",
+    "i am sorry",
+    "sorry,",
+    "i can't",
+    "i cannot",
+    "as an ai",
+];
 
 /// Why a name is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -64,7 +83,9 @@ pub(super) fn parse(text: &str) -> HashMap<String, String> {
         (Some(start), Some(end)) if start < end => &text[start..=end],
         _ => return HashMap::new(),
     };
-    let Ok(answer) = serde_json::from_str::<Answer>(object) else { return HashMap::new() };
+    let Ok(answer) = serde_json::from_str::<Answer>(object) else {
+        return HashMap::new();
+    };
     let mut names = HashMap::new();
     for AnsweredName { id, name } in answer.names {
         // An id that is answered twice cannot be trusted either time.
@@ -80,7 +101,9 @@ pub(super) fn check(
     siblings: &[&str],
 ) -> Result<String, Rejection> {
     let name = answered.map(|name| name.trim().trim_matches(['"', '\'', '.']).trim());
-    let name = name.filter(|name| !name.is_empty()).ok_or(Rejection::Missing)?;
+    let name = name
+        .filter(|name| !name.is_empty())
+        .ok_or(Rejection::Missing)?;
     let lower = name.to_lowercase();
     if REFUSALS.iter().any(|refusal| lower.starts_with(refusal)) {
         return Err(Rejection::Refusal);
@@ -95,16 +118,25 @@ pub(super) fn check(
     if lower.split_whitespace().all(|word| GENERIC.contains(&word)) {
         return Err(Rejection::Generic);
     }
-    if siblings.iter().any(|sibling| sibling.to_lowercase() == lower) {
+    if siblings
+        .iter()
+        .any(|sibling| sibling.to_lowercase() == lower)
+    {
         return Err(Rejection::Duplicate);
     }
     let words = |text: &str| {
         let separators = |c: char| !c.is_alphanumeric();
-        text.split(separators).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        text.split(separators)
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let name_words = words(name);
-    let mut evidence =
-        journey.titles.iter().map(|t| words(t)).chain(journey.terms.iter().map(|t| words(&t.term)));
+    let mut evidence = journey
+        .titles
+        .iter()
+        .map(|t| words(t))
+        .chain(journey.terms.iter().map(|t| words(&t.term)));
     if !evidence.any(|text| share_a_word(&text, &name_words)) {
         return Err(Rejection::Ungrounded);
     }

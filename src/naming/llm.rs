@@ -154,7 +154,12 @@ impl LlmNamer {
             .build()
             .map_err(|error| invalid(error.to_string()))?;
         let limiter = RateLimiter::direct(Quota::per_minute(options.requests_per_minute));
-        Ok(LlmNamer { client, url, options, limiter })
+        Ok(LlmNamer {
+            client,
+            url,
+            options,
+            limiter,
+        })
     }
 
     pub(super) fn batch_size(&self) -> usize {
@@ -168,8 +173,10 @@ impl LlmNamer {
         users: &[Unnamed<'_>],
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         let mut counts = NamingCounts::default();
-        let mut names: Vec<Vec<Option<Name>>> =
-            users.iter().map(|user| vec![None; user.journeys.len()]).collect();
+        let mut names: Vec<Vec<Option<Name>>> = users
+            .iter()
+            .map(|user| vec![None; user.journeys.len()])
+            .collect();
         let mut batches = self.batches(users);
         while let Some(batch) = batches.pop() {
             let answers = self.ask(users, &batch, &mut counts).await?;
@@ -180,7 +187,10 @@ impl LlmNamer {
                 let answer = answers.get(&(user, journey));
                 match check(answer, users[user].journeys[journey], &siblings) {
                     Ok(name) => {
-                        names[user][journey] = Some(Name { name, source: NameSource::Llm });
+                        names[user][journey] = Some(Name {
+                            name,
+                            source: NameSource::Llm,
+                        });
                     }
                     Err(rejection) => {
                         counts.rejected += 1;
@@ -209,11 +219,16 @@ impl LlmNamer {
             .zip(users)
             .map(|(names, user)| {
                 let named = names.into_iter().zip(&user.journeys);
-                named.map(|(name, journey)| name.unwrap_or_else(|| fallback(journey))).collect()
+                named
+                    .map(|(name, journey)| name.unwrap_or_else(|| fallback(journey)))
+                    .collect()
             })
             .collect::<Vec<Vec<Name>>>();
-        counts.fallbacks =
-            names.iter().flatten().filter(|n| n.source == NameSource::Fallback).count() as u64;
+        counts.fallbacks = names
+            .iter()
+            .flatten()
+            .filter(|n| n.source == NameSource::Fallback)
+            .count() as u64;
         Ok((names, counts))
     }
 
@@ -247,7 +262,10 @@ impl LlmNamer {
             let ask = |(at, &(user, journey)): (usize, &Place)| {
                 let id = format!("{number}{}", letters(at));
                 places.insert(id.clone(), (user, journey));
-                Asked { id, journey: users[user].journeys[journey] }
+                Asked {
+                    id,
+                    journey: users[user].journeys[journey],
+                }
             };
             asked.push(group.iter().enumerate().map(ask).collect());
         }
@@ -259,7 +277,9 @@ impl LlmNamer {
             "seed": 0,
             "max_tokens": TOKENS_PER_NAME * batch.len() + TOKENS_PER_NAME,
         });
-        let policy = ExponentialBuilder::default().with_jitter().with_max_times(ATTEMPTS - 1);
+        let policy = ExponentialBuilder::default()
+            .with_jitter()
+            .with_max_times(ATTEMPTS - 1);
         let call = || async {
             self.limiter.until_ready().await;
             self.call(&body).await
@@ -268,7 +288,10 @@ impl LlmNamer {
             .retry(policy)
             .when(LlmError::is_transient)
             .adjust(|error, wait| match error {
-                LlmError::Busy { retry_after: Some(asked), .. } => wait.map(|w| w.max(*asked)),
+                LlmError::Busy {
+                    retry_after: Some(asked),
+                    ..
+                } => wait.map(|w| w.max(*asked)),
                 _ => wait,
             })
             .notify(|error, wait| tracing::warn!(%error, ?wait, "asking the model again"))
@@ -276,7 +299,11 @@ impl LlmNamer {
         counts.calls += 1;
         counts.tokens_in += completion.usage.prompt_tokens;
         counts.tokens_out += completion.usage.completion_tokens;
-        let text = completion.choices.into_iter().next().and_then(|c| c.message.content);
+        let text = completion
+            .choices
+            .into_iter()
+            .next()
+            .and_then(|c| c.message.content);
         let names = parse(&text.unwrap_or_default());
         Ok(names
             .into_iter()
@@ -304,13 +331,24 @@ impl LlmNamer {
             .get(reqwest::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
-        let body: String =
-            response.text().await.unwrap_or_default().chars().take(MAX_EXCERPT).collect();
+        let body: String = response
+            .text()
+            .await
+            .unwrap_or_default()
+            .chars()
+            .take(MAX_EXCERPT)
+            .collect();
         let out_of_money = body.contains("insufficient_quota");
         let busy = status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+            || matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+            );
         if busy && !out_of_money {
-            return Err(LlmError::Busy { reason: format!("{status}: {body}"), retry_after });
+            return Err(LlmError::Busy {
+                reason: format!("{status}: {body}"),
+                retry_after,
+            });
         }
         Err(LlmError::Refused { status, body })
     }

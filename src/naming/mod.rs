@@ -78,7 +78,9 @@ impl Namer {
                     name: name_of_terms(&journey.terms),
                     source: NameSource::Terms,
                 };
-                let names = users.iter().map(|user| user.journeys.iter().map(name).collect());
+                let names = users
+                    .iter()
+                    .map(|user| user.journeys.iter().map(name).collect());
                 Ok((names.collect(), NamingCounts::default()))
             }
             Namer::Llm(namer) => namer.name(users).await,

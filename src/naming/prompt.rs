@@ -60,10 +60,20 @@ pub(super) fn messages(users: &[Vec<Asked<'_>>]) -> Value {
         .iter()
         .map(|journeys| {
             let ask = |asked: &Asked<'_>| {
-                let titles: Vec<String> =
-                    asked.journey.titles.iter().take(TITLES).map(|t| plain(t)).collect();
-                let terms: Vec<&str> =
-                    asked.journey.terms.iter().take(TERMS).map(|t| t.term.as_str()).collect();
+                let titles: Vec<String> = asked
+                    .journey
+                    .titles
+                    .iter()
+                    .take(TITLES)
+                    .map(|t| plain(t))
+                    .collect();
+                let terms: Vec<&str> = asked
+                    .journey
+                    .terms
+                    .iter()
+                    .take(TERMS)
+                    .map(|t| t.term.as_str())
+                    .collect();
                 json!({"id": asked.id, "terms": terms, "titles": titles})
             };
             Value::Array(journeys.iter().map(ask).collect())
@@ -86,5 +96,9 @@ pub(super) fn schema() -> Value {
 
 /// A title without control characters and of bounded length. JSON does the quoting.
 fn plain(title: &str) -> String {
-    title.chars().filter(|c| !c.is_control()).take(MAX_TITLE).collect()
+    title
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TITLE)
+        .collect()
 }

@@ -15,7 +15,9 @@ const UNKNOWN: &str = "Untitled journey";
 /// say the same as a single word, no word twice. "Hydroponic lettuce, nutrient solution and grow
 /// lights".
 pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
-    let Some(heaviest) = terms.first() else { return UNKNOWN.into() };
+    let Some(heaviest) = terms.first() else {
+        return UNKNOWN.into();
+    };
     let mut chosen: Vec<&str> = Vec::new();
     for term in terms {
         if chosen.len() == TERMS || term.weight < LEAST_SHARE * heaviest.weight {
@@ -31,7 +33,10 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
                     && share_a_word(&other.term, &term.term)
             })
             .unwrap_or(term);
-        if !chosen.iter().any(|earlier| share_a_word(earlier, &phrase.term)) {
+        if !chosen
+            .iter()
+            .any(|earlier| share_a_word(earlier, &phrase.term))
+        {
             chosen.push(&phrase.term);
         }
     }
@@ -74,14 +79,21 @@ mod tests {
     fn name(terms: &[(&str, f32)]) -> String {
         let terms: Vec<JourneyTerm> = terms
             .iter()
-            .map(|&(term, weight)| JourneyTerm { term: term.into(), weight })
+            .map(|&(term, weight)| JourneyTerm {
+                term: term.into(),
+                weight,
+            })
             .collect();
         name_of_terms(&terms)
     }
 
     #[test]
     fn a_word_gives_way_to_the_phrase_it_is_part_of() {
-        let terms = [("lettuce", 0.6), ("hydroponic lettuce", 0.5), ("grow lights", 0.4)];
+        let terms = [
+            ("lettuce", 0.6),
+            ("hydroponic lettuce", 0.5),
+            ("grow lights", 0.4),
+        ];
         assert_eq!(name(&terms), "Hydroponic lettuce and grow lights");
     }
 

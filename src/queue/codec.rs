@@ -20,7 +20,9 @@ pub enum CodecError {
     #[error("the payload is empty")]
     Empty,
     /// Written by a newer build.
-    #[error("the payload has version {found}, and this build reads up to {VERSION}; upgrade the worker")]
+    #[error(
+        "the payload has version {found}, and this build reads up to {VERSION}; upgrade the worker"
+    )]
     UnknownVersion {
         /// The version byte.
         found: u8,
@@ -45,10 +47,16 @@ pub enum CodecError {
 /// [`CodecError::TooLarge`] above 16 MiB.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut payload = vec![VERSION];
-    let body = bincode::serde::encode_to_vec(value, bincode::config::standard())
-        .map_err(|error| CodecError::TooLarge { reason: error.to_string() })?;
+    let body =
+        bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|error| {
+            CodecError::TooLarge {
+                reason: error.to_string(),
+            }
+        })?;
     if body.len() > MAX_PAYLOAD {
-        return Err(CodecError::TooLarge { reason: format!("{} bytes", body.len()) });
+        return Err(CodecError::TooLarge {
+            reason: format!("{} bytes", body.len()),
+        });
     }
     payload.extend_from_slice(&body);
     Ok(payload)
@@ -64,8 +72,10 @@ pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::UnknownVersion { found: version });
     }
     let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
-    let (value, read) = bincode::serde::decode_from_slice(body, config)
-        .map_err(|error| CodecError::Corrupt { reason: error.to_string() })?;
+    let (value, read) =
+        bincode::serde::decode_from_slice(body, config).map_err(|error| CodecError::Corrupt {
+            reason: error.to_string(),
+        })?;
     if read != body.len() {
         let reason = format!("{} bytes follow the job", body.len() - read);
         return Err(CodecError::Corrupt { reason });
@@ -92,7 +102,10 @@ mod tests {
     fn bytes_after_the_job_are_corruption() {
         let mut payload = encode(&7u32).unwrap();
         payload.push(0);
-        assert!(matches!(decode::<u32>(&payload), Err(CodecError::Corrupt { .. })));
+        assert!(matches!(
+            decode::<u32>(&payload),
+            Err(CodecError::Corrupt { .. })
+        ));
     }
 
     proptest! {

@@ -87,8 +87,16 @@ pub struct Consumer {
 impl Consumer {
     /// A consumer with an id that no other process has or had: a lease names its holder by it.
     pub fn new(queue: Queue, options: ConsumerOptions) -> Consumer {
-        let worker = format!("{}-{:016x}", std::process::id(), rand::rng().random::<u64>());
-        Consumer { queue, worker, options }
+        let worker = format!(
+            "{}-{:016x}",
+            std::process::id(),
+            rand::rng().random::<u64>()
+        );
+        Consumer {
+            queue,
+            worker,
+            options,
+        }
     }
 
     /// The id under which leases are held.
@@ -133,13 +141,19 @@ impl Consumer {
                 (this.clone(), work.clone(), halt.clone(), summary.clone());
             jobs.spawn(async move {
                 let outcome = this.live(&*work, &lease, &halt).await;
-                summary.lock().unwrap_or_else(PoisonError::into_inner).count(outcome.as_ref());
+                summary
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .count(outcome.as_ref());
                 drop(slot);
             });
         }
 
         jobs.close();
-        if tokio::time::timeout(this.options.drain, jobs.wait()).await.is_err() {
+        if tokio::time::timeout(this.options.drain, jobs.wait())
+            .await
+            .is_err()
+        {
             tracing::info!(drain = ?this.options.drain, "handing back what is not finished");
             halt.cancel();
             jobs.wait().await;
@@ -154,7 +168,12 @@ impl Consumer {
             let partition = *next_partition;
             *next_partition = (partition + 1) % partitions;
             let lease = self.options.lease;
-            if let Some(lease) = self.queue.take(&self.worker, partition, 1, lease).await?.pop() {
+            if let Some(lease) = self
+                .queue
+                .take(&self.worker, partition, 1, lease)
+                .await?
+                .pop()
+            {
                 return Ok(Some(lease));
             }
         }
@@ -164,7 +183,9 @@ impl Consumer {
         // A job may have arrived in both lanes at once. There is room for one: the low one goes back.
         while leases.len() > 1 {
             if let Some(surplus) = leases.pop() {
-                self.queue.settle(&self.worker, &surplus, &Outcome::Release).await?;
+                self.queue
+                    .settle(&self.worker, &surplus, &Outcome::Release)
+                    .await?;
             }
         }
         Ok(leases.pop())
@@ -192,7 +213,9 @@ impl Consumer {
                     return None;
                 }
             };
-            self.options.retry.outcome(result, lease.failures, rand::rng().random())
+            self.options
+                .retry
+                .outcome(result, lease.failures, rand::rng().random())
         };
         match &outcome {
             Outcome::Dead { error } => {

@@ -189,7 +189,11 @@ impl Queue {
     /// The queue of `kind`. All processes must agree on the number of partitions: see
     /// [`partitions`].
     pub fn new(redis: Redis, kind: Kind, partitions: u32) -> Queue {
-        Queue { redis, kind, partitions: partitions.max(1) }
+        Queue {
+            redis,
+            kind,
+            partitions: partitions.max(1),
+        }
     }
 
     /// What the jobs ask for.
@@ -220,7 +224,8 @@ impl Queue {
         cursor: u64,
         jobs: &[NewJob],
     ) -> Result<Option<u64>, QueueError> {
-        self.enqueue_script(run, lane, partition, Some(cursor), jobs).await
+        self.enqueue_script(run, lane, partition, Some(cursor), jobs)
+            .await
     }
 
     /// Queues jobs that follow from another job of `run`. Returns `false` when the run is
@@ -235,7 +240,10 @@ impl Queue {
         partition: u32,
         jobs: &[NewJob],
     ) -> Result<bool, QueueError> {
-        Ok(self.enqueue_script(run, lane, partition, None, jobs).await?.is_some())
+        Ok(self
+            .enqueue_script(run, lane, partition, None, jobs)
+            .await?
+            .is_some())
     }
 
     async fn enqueue_script(
@@ -248,8 +256,11 @@ impl Queue {
     ) -> Result<Option<u64>, QueueError> {
         let keys = self.keys(partition);
         let mut call = ENQUEUE.prepare_invoke();
-        call.key(lane_key(&keys, lane)).key(keys.run(run)).key(keys.pending(run));
-        call.arg(cursor.map(|c| c.to_string()).unwrap_or_default()).arg(KEEP_RUNS.as_secs());
+        call.key(lane_key(&keys, lane))
+            .key(keys.run(run))
+            .key(keys.pending(run));
+        call.arg(cursor.map(|c| c.to_string()).unwrap_or_default())
+            .arg(KEEP_RUNS.as_secs());
         for job in jobs {
             call.arg(&job.id).arg(run.as_str()).arg(&job.payload);
         }
@@ -281,7 +292,11 @@ impl Queue {
         }
         let mut leases = Vec::with_capacity(taken.len());
         for (lane, entry, deliveries, fields) in taken {
-            let lane = if lane == Lane::High.index() { Lane::High } else { Lane::Low };
+            let lane = if lane == Lane::High.index() {
+                Lane::High
+            } else {
+                Lane::Low
+            };
             match lease_from(partition, lane, entry, deliveries, fields) {
                 Ok(lease) => leases.push(lease),
                 Err((entry, reason)) => self.bury_foreign(&keys, lane, &entry, &reason).await?,
@@ -321,7 +336,11 @@ impl Queue {
             .await?;
         let mut leases = Vec::new();
         for (stream, entries) in read.unwrap_or_default() {
-            let lane = if stream == keys.high() { Lane::High } else { Lane::Low };
+            let lane = if stream == keys.high() {
+                Lane::High
+            } else {
+                Lane::Low
+            };
             for (entry, fields) in entries {
                 match lease_from(partition, lane, entry, 1, fields) {
                     Ok(lease) => leases.push(lease),
@@ -339,8 +358,12 @@ impl Queue {
     pub async fn renew(&self, worker: &str, lease: &Lease) -> Result<Renewal, QueueError> {
         let keys = self.keys(lease.partition);
         let mut call = RENEW.prepare_invoke();
-        call.key(lane_key(&keys, lease.lane)).key(keys.run(&lease.run));
-        call.arg(GROUP).arg(worker).arg(&lease.entry).arg(lease.deliveries);
+        call.key(lane_key(&keys, lease.lane))
+            .key(keys.run(&lease.run));
+        call.arg(GROUP)
+            .arg(worker)
+            .arg(&lease.entry)
+            .arg(lease.deliveries);
         let found: String = call.invoke_async(&mut self.redis.commands()).await?;
         Ok(match found.as_str() {
             "held" => Renewal::Held,
@@ -361,9 +384,15 @@ impl Queue {
     ) -> Result<bool, QueueError> {
         let keys = self.keys(lease.partition);
         let mut call = SETTLE.prepare_invoke();
-        call.key(lane_key(&keys, lease.lane)).key(keys.retry()).key(keys.dead());
+        call.key(lane_key(&keys, lease.lane))
+            .key(keys.retry())
+            .key(keys.dead());
         call.key(keys.run(&lease.run)).key(keys.pending(&lease.run));
-        call.arg(GROUP).arg(worker).arg(&lease.entry).arg(lease.deliveries).arg(&lease.job);
+        call.arg(GROUP)
+            .arg(worker)
+            .arg(&lease.entry)
+            .arg(lease.deliveries)
+            .arg(&lease.job);
         let next_attempt = match outcome {
             Outcome::Done(counts) => {
                 call.arg("done");
@@ -373,11 +402,17 @@ impl Queue {
                 Vec::new()
             }
             Outcome::Retry { after, .. } => {
-                call.arg("retry").arg(millis(*after)).arg(lease.lane.index());
+                call.arg("retry")
+                    .arg(millis(*after))
+                    .arg(lease.lane.index());
                 lease.next_attempt(true)
             }
             Outcome::Dead { error } => {
-                call.arg("dead").arg("error").arg(error).arg("worker").arg(worker);
+                call.arg("dead")
+                    .arg("error")
+                    .arg(error)
+                    .arg("worker")
+                    .arg(worker);
                 call.arg("lane").arg(lease.lane.index());
                 lease.next_attempt(true)
             }
@@ -402,7 +437,12 @@ impl Queue {
         reason: &str,
     ) -> Result<(), QueueError> {
         let stream = lane_key(keys, lane);
-        tracing::error!(stream, entry, reason, "an entry is not a job; moved to the dead letters");
+        tracing::error!(
+            stream,
+            entry,
+            reason,
+            "an entry is not a job; moved to the dead letters"
+        );
         let () = redis::pipe()
             .atomic()
             .cmd("XADD")
@@ -431,7 +471,10 @@ impl Queue {
     /// When Redis fails.
     pub async fn depth(&self, lane: Lane, partition: u32) -> Result<u64, QueueError> {
         let key = lane_key(&self.keys(partition), lane);
-        Ok(redis::cmd("XLEN").arg(key).query_async(&mut self.redis.commands()).await?)
+        Ok(redis::cmd("XLEN")
+            .arg(key)
+            .query_async(&mut self.redis.commands())
+            .await?)
     }
 
     /// Takes every job of a run out of the queue. Returns how many were not finished.
@@ -504,7 +547,9 @@ fn lease_from(
     mut fields: Fields,
 ) -> Result<Lease, (String, String)> {
     let mut text = |name: &str| {
-        let value = fields.remove(name).ok_or_else(|| format!("it has no field {name:?}"))?;
+        let value = fields
+            .remove(name)
+            .ok_or_else(|| format!("it has no field {name:?}"))?;
         String::from_utf8(value).map_err(|_| format!("its field {name:?} is not UTF-8"))
     };
     let parsed = (|| {
@@ -512,9 +557,17 @@ fn lease_from(
         let run = RunId::parse(&text("run")?).map_err(|error| error.to_string())?;
         let mut number = |name: &str| {
             let value = text(name)?;
-            value.parse::<u32>().map_err(|_| format!("its field {name:?} is not a count: {value:?}"))
+            value
+                .parse::<u32>()
+                .map_err(|_| format!("its field {name:?} is not a count: {value:?}"))
         };
-        Ok((job, run, number("attempts")?, number("failures")?, number("crashes")?))
+        Ok((
+            job,
+            run,
+            number("attempts")?,
+            number("failures")?,
+            number("crashes")?,
+        ))
     })();
     let (job, run, attempts, failures, crashes) = match parsed {
         Ok(parsed) => parsed,

@@ -80,12 +80,18 @@ impl RetryPolicy {
             Ok(counts) => Outcome::Done(counts),
             Err(Failure::Interrupted) => Outcome::Release,
             Err(Failure::Permanent(error)) => Outcome::Dead { error },
-            Err(Failure::Transient(error)) if failures + 1 >= self.max_failures => {
-                Outcome::Dead { error: format!("{error} (after {} attempts)", failures + 1) }
-            }
+            Err(Failure::Transient(error)) if failures + 1 >= self.max_failures => Outcome::Dead {
+                error: format!("{error} (after {} attempts)", failures + 1),
+            },
             Err(Failure::Transient(error)) => {
-                let ceiling = self.base.saturating_mul(1 << failures.min(16)).min(self.cap);
-                Outcome::Retry { after: ceiling.mul_f64(jitter.clamp(0.0, 1.0)), error }
+                let ceiling = self
+                    .base
+                    .saturating_mul(1 << failures.min(16))
+                    .min(self.cap);
+                Outcome::Retry {
+                    after: ceiling.mul_f64(jitter.clamp(0.0, 1.0)),
+                    error,
+                }
             }
         }
     }
@@ -101,7 +107,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let policy = RetryPolicy { max_failures: 99, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            max_failures: 99,
+            ..RetryPolicy::default()
+        };
         let waits: Vec<_> = [0, 1, 2, 20]
             .into_iter()
             .map(|failures| match policy.outcome(busy(), failures, 1.0) {
@@ -115,14 +124,24 @@ mod tests {
     #[test]
     fn the_last_allowed_failure_is_the_end() {
         let outcome = RetryPolicy::default().outcome(busy(), 4, 0.5);
-        assert_eq!(outcome, Outcome::Dead { error: "busy (after 5 attempts)".into() });
+        assert_eq!(
+            outcome,
+            Outcome::Dead {
+                error: "busy (after 5 attempts)".into()
+            }
+        );
     }
 
     #[test]
     fn a_permanent_failure_is_not_tried_again() {
         let result = Err(Failure::Permanent("no such dataset".into()));
         let outcome = RetryPolicy::default().outcome(result, 0, 0.5);
-        assert_eq!(outcome, Outcome::Dead { error: "no such dataset".into() });
+        assert_eq!(
+            outcome,
+            Outcome::Dead {
+                error: "no such dataset".into()
+            }
+        );
     }
 
     #[test]

@@ -34,12 +34,17 @@ impl JourneyReader {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(url: &str) -> Result<JourneyReader, ConnectError> {
-        Ok(JourneyReader::new(&Redis::connect(&RedisOptions::new(url)).await?))
+        Ok(JourneyReader::new(
+            &Redis::connect(&RedisOptions::new(url)).await?,
+        ))
     }
 
     /// A reader over a connection that is there.
     pub fn new(redis: &Redis) -> JourneyReader {
-        JourneyReader { connection: redis.commands(), keys: redis.keys().clone() }
+        JourneyReader {
+            connection: redis.commands(),
+            keys: redis.keys().clone(),
+        }
     }
 
     /// The names of a user's journeys: one HGETALL.
@@ -49,7 +54,10 @@ impl JourneyReader {
     pub async fn names(&self, user: &str) -> Result<Names, StoreError> {
         let key = self.keys.names(user);
         let mut connection = self.connection.clone();
-        Ok(redis::cmd("HGETALL").arg(key).query_async(&mut connection).await?)
+        Ok(redis::cmd("HGETALL")
+            .arg(key)
+            .query_async(&mut connection)
+            .await?)
     }
 
     /// The names of many users' journeys in one round trip, in the order of `users`.
@@ -80,10 +88,15 @@ impl JourneyReader {
         &self,
         users: &[U],
     ) -> Result<Vec<Option<UserJourneys>>, StoreError> {
-        let keys: Vec<String> =
-            users.iter().map(|user| self.keys.journeys(user.as_ref())).collect();
+        let keys: Vec<String> = users
+            .iter()
+            .map(|user| self.keys.journeys(user.as_ref()))
+            .collect();
         let hashes: Vec<HashMap<String, String>> = self.hashes(keys.iter()).await?;
-        keys.iter().zip(hashes).map(|(key, hash)| parse(key, hash)).collect()
+        keys.iter()
+            .zip(hashes)
+            .map(|(key, hash)| parse(key, hash))
+            .collect()
     }
 
     async fn hashes<T: redis::FromRedisValue>(
@@ -110,12 +123,18 @@ fn parse(key: &str, mut hash: HashMap<String, String>) -> Result<Option<UserJour
     if hash.is_empty() {
         return Ok(None);
     }
-    let meta = hash.remove(META_FIELD).ok_or_else(|| foreign(META_FIELD, "missing".into()))?;
+    let meta = hash
+        .remove(META_FIELD)
+        .ok_or_else(|| foreign(META_FIELD, "missing".into()))?;
     let meta = serde_json::from_str(&meta).map_err(|e| foreign(META_FIELD, e.to_string()))?;
     let mut journeys = hash
         .iter()
         .map(|(id, json)| serde_json::from_str(json).map_err(|e| foreign(id, e.to_string())))
         .collect::<Result<Vec<Journey>, _>>()?;
-    journeys.sort_by(|a, b| b.strength.total_cmp(&a.strength).then_with(|| a.id.cmp(&b.id)));
+    journeys.sort_by(|a, b| {
+        b.strength
+            .total_cmp(&a.strength)
+            .then_with(|| a.id.cmp(&b.id))
+    });
     Ok(Some(UserJourneys { meta, journeys }))
 }

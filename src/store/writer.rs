@@ -55,7 +55,9 @@ pub struct JourneyWriter {
 impl JourneyWriter {
     /// A writer over a connection.
     pub fn new(redis: &Redis) -> JourneyWriter {
-        JourneyWriter { redis: redis.clone() }
+        JourneyWriter {
+            redis: redis.clone(),
+        }
     }
 
     /// Replaces the results of some users in one round trip; each user's atomically.
@@ -70,10 +72,18 @@ impl JourneyWriter {
         let ttl = ttl.map_or(0, |ttl| ttl.as_secs().max(1));
         let mut calls = WRITE_JOURNEYS.batch();
         for result in results {
-            let Meta { epoch, attempt, revision, .. } = result.meta;
+            let Meta {
+                epoch,
+                attempt,
+                revision,
+                ..
+            } = result.meta;
             let keys = self.redis.keys();
             let call = calls.call(&keys.names(&result.user), &keys.journeys(&result.user));
-            call.arg(epoch.0).arg(attempt).arg(revision.saturating_sub(1)).arg(ttl);
+            call.arg(epoch.0)
+                .arg(attempt)
+                .arg(revision.saturating_sub(1))
+                .arg(ttl);
             call.arg(json(&result.meta));
             for journey in &result.journeys {
                 call.arg(&journey.id).arg(&journey.name).arg(json(journey));
@@ -104,7 +114,9 @@ impl JourneyWriter {
             let call = calls.call(&keys.names(user), &keys.journeys(user));
             call.arg(epoch.0);
             for NewName { before, after } in names {
-                call.arg(&before.id).arg(&before.signature).arg(before.name_source.as_str());
+                call.arg(&before.id)
+                    .arg(&before.signature)
+                    .arg(before.name_source.as_str());
                 call.arg(&after.name).arg(json(after));
             }
         }
@@ -125,7 +137,10 @@ struct FencedScript {
 
 impl FencedScript {
     fn new(source: &'static str) -> Self {
-        FencedScript { script: Script::new(source), source }
+        FencedScript {
+            script: Script::new(source),
+            source,
+        }
     }
 
     /// A batch of calls. It begins by loading the script: a few kilobytes for hundreds of users,
@@ -133,7 +148,11 @@ impl FencedScript {
     fn batch(&self) -> Batch<'_> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
-        Batch { hash: self.script.get_hash(), pipeline, calls: 0 }
+        Batch {
+            hash: self.script.get_hash(),
+            pipeline,
+            calls: 0,
+        }
     }
 }
 
@@ -147,7 +166,12 @@ impl Batch<'_> {
     /// Adds a call for one user; its arguments are to follow.
     fn call(&mut self, names: &str, journeys: &str) -> &mut redis::Pipeline {
         self.calls += 1;
-        self.pipeline.cmd("EVALSHA").arg(self.hash).arg(2).arg(names).arg(journeys)
+        self.pipeline
+            .cmd("EVALSHA")
+            .arg(self.hash)
+            .arg(2)
+            .arg(names)
+            .arg(journeys)
     }
 
     async fn query<T: redis::FromRedisValue>(self, redis: &Redis) -> Result<Vec<T>, StoreError> {

@@ -1,6 +1,5 @@
 //! The extraction worker: a shard of users goes in, their journeys go to Redis.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,10 +57,15 @@ impl ExtractionWorker {
 
     async fn dataset(&self, job: &ExtractJob) -> Result<Arc<Dataset>, Failure> {
         let mut opened = self.dataset.lock().await;
-        if let Some(dataset) = opened.as_ref().filter(|d| d.manifest().id == job.dataset_id) {
+        if let Some(dataset) = opened
+            .as_ref()
+            .filter(|d| d.manifest().id == job.dataset_id)
+        {
             return Ok(dataset.clone());
         }
-        let dataset = Dataset::open(&job.dataset, &self.cache).await.map_err(dataset_failure)?;
+        let dataset = Dataset::open(&job.dataset, &self.cache)
+            .await
+            .map_err(dataset_failure)?;
         let id = &dataset.manifest().id;
         if *id != job.dataset_id {
             return Err(Failure::Permanent(format!(
@@ -107,7 +111,11 @@ impl ExtractionWorker {
                         parameters: parameters.clone(),
                         written_at: now(),
                     };
-                    UserResult { user: found.history.user.clone(), meta, journeys }
+                    UserResult {
+                        user: found.history.user.clone(),
+                        meta,
+                        journeys,
+                    }
                 })
                 .collect();
             let written = self.writer.write(&results, ttl).await?;
@@ -129,7 +137,9 @@ impl ExtractionWorker {
             }
         }
         Err(StoreError::Foreign {
-            key: found.first().map_or_else(String::new, |f| f.history.user.clone()),
+            key: found
+                .first()
+                .map_or_else(String::new, |f| f.history.user.clone()),
             field: "_meta".into(),
             reason: format!("it changed {MAX_CONFLICTS} times while it was written"),
         })
@@ -140,8 +150,10 @@ impl ExtractionWorker {
     async fn enqueue_naming(&self, lease: &Lease, users: &[String]) -> Result<(), Failure> {
         for (number, users) in users.chunks(USERS_PER_NAME_JOB).enumerate() {
             let id = format!("{}/{number}", lease.job);
-            let payload = encode(&NameJob { users: users.to_vec() })
-                .map_err(|error| Failure::Permanent(error.to_string()))?;
+            let payload = encode(&NameJob {
+                users: users.to_vec(),
+            })
+            .map_err(|error| Failure::Permanent(error.to_string()))?;
             let partition = xxh3_64(id.as_bytes()) % u64::from(self.names.partitions());
             let job = NewJob { id, payload };
             self.names
@@ -158,16 +170,21 @@ impl Work for ExtractionWorker {
         let job: ExtractJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.to_string()))?;
         let dataset = self.dataset(&job).await?;
-        let shard = dataset.read_shard(ShardIndex(job.shard)).await.map_err(dataset_failure)?;
+        let shard = dataset
+            .read_shard(ShardIndex(job.shard))
+            .await
+            .map_err(dataset_failure)?;
         let mut tally = Tally::default();
         let histories = select(shard, &job.selection, &mut tally);
 
         let as_of = dataset.manifest().counts.last_timestamp;
         let catalogue = dataset.catalogue().clone();
         let params = job.params;
-        let found = tokio::task::spawn_blocking(move || extract(histories, || {
-            Extractor::new(catalogue.clone(), params, as_of)
-        }))
+        let found = tokio::task::spawn_blocking(move || {
+            extract(histories, || {
+                Extractor::new(catalogue.clone(), params, as_of)
+            })
+        })
         .await
         .map_err(|error| Failure::Permanent(format!("the extraction panicked: {error}")))?;
 
@@ -193,12 +210,15 @@ impl Work for ExtractionWorker {
 
 /// All cores, one extractor each; the result is in the order of the histories, whatever the number
 /// of threads.
-fn extract(histories: Vec<History>, extractor: impl Fn() -> Extractor + Sync) -> Vec<Found> {
+fn extract(histories: Vec<History>, extractor: impl Fn() -> Extractor + Send + Sync) -> Vec<Found> {
     histories
         .into_par_iter()
         .map_init(extractor, |extractor, history| {
             let extraction = extractor.extract(&history);
-            Found { history, extraction }
+            Found {
+                history,
+                extraction,
+            }
         })
         .collect()
 }
@@ -206,9 +226,16 @@ fn extract(histories: Vec<History>, extractor: impl Fn() -> Extractor + Sync) ->
 /// The histories that a job is about. Users that were asked for and are not in the shard are
 /// counted.
 fn select(shard: Vec<History>, selection: &Selection, tally: &mut Tally) -> Vec<History> {
-    let latest = |history: &History| history.interactions.last().map_or(i64::MIN, |i| i.timestamp);
-    let selected: Vec<History> =
-        shard.into_iter().filter(|h| selection.contains(&h.user, latest(h))).collect();
+    let latest = |history: &History| {
+        history
+            .interactions
+            .last()
+            .map_or(i64::MIN, |i| i.timestamp)
+    };
+    let selected: Vec<History> = shard
+        .into_iter()
+        .filter(|h| selection.contains(&h.user, latest(h)))
+        .collect();
     if let Selection::Users(users) = selection {
         tally.users_unknown += (users.len() - selected.len()) as u64;
     }
@@ -233,7 +260,10 @@ struct Tally {
 impl Tally {
     /// Counts a user; returns whether journeys want a name.
     fn add(&mut self, extraction: &Extraction, journeys: &[Journey]) -> bool {
-        let to_name = journeys.iter().filter(|j| j.name_source.wants_name()).count() as u64;
+        let to_name = journeys
+            .iter()
+            .filter(|j| j.name_source.wants_name())
+            .count() as u64;
         self.users += 1;
         self.users_with_journeys += u64::from(!journeys.is_empty());
         self.journeys += journeys.len() as u64;

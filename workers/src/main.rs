@@ -19,7 +19,10 @@ use sojourn_workers::naming::NamingWorker;
 /// Works on the jobs that `sojourn serve` queues. Start as many as there are machines; stop them
 /// with SIGTERM, or kill them: what they had begun is done by others.
 #[derive(Parser)]
-#[command(name = "sojourn-worker", version, after_help = "\
+#[command(
+    name = "sojourn-worker",
+    version,
+    after_help = "\
 Examples:
   sojourn-worker extract --redis redis://queue:6379
   sojourn-worker name --namer llm --endpoint http://localhost:8080/v1 --model qwen2.5-7b
@@ -28,7 +31,8 @@ Examples:
 Every option can also be set in the environment (see [env: ...]) or in sojourn.toml; a flag wins
 over the environment, the environment over the file.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable")]
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable"
+)]
 struct Cli {
     #[command(flatten)]
     redis: RedisArgs,
@@ -46,10 +50,20 @@ enum Command {
         #[command(flatten)]
         worker: WorkerArgs,
         /// Shards worked on at once, so that one is read or written while another is clustered
-        #[arg(long, env = "SOJOURN_EXTRACT_CONCURRENCY", default_value_t = 2, value_name = "N")]
+        #[arg(
+            long,
+            env = "SOJOURN_EXTRACT_CONCURRENCY",
+            default_value_t = 2,
+            value_name = "N"
+        )]
         concurrency: usize,
         /// Where catalogues of datasets in object stores are kept
-        #[arg(long, env = "SOJOURN_CACHE", default_value = "/var/tmp/sojourn", value_name = "DIR")]
+        #[arg(
+            long,
+            env = "SOJOURN_CACHE",
+            default_value = "/var/tmp/sojourn",
+            value_name = "DIR"
+        )]
         cache: PathBuf,
     },
     /// Name new and changed journeys
@@ -97,13 +111,28 @@ struct NamingArgs {
     #[arg(long, env = "SOJOURN_LLM_API_KEY_FILE", value_name = "FILE")]
     llm_api_key_file: Option<PathBuf>,
     /// Journeys in one call, at most
-    #[arg(long, env = "SOJOURN_LLM_JOURNEYS_PER_CALL", default_value_t = 8, value_name = "N")]
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
+        default_value_t = 8,
+        value_name = "N"
+    )]
     journeys_per_call: usize,
     /// Calls per minute that this process makes, at most
-    #[arg(long, env = "SOJOURN_LLM_REQUESTS_PER_MINUTE", default_value = "600", value_name = "N")]
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
+        default_value = "600",
+        value_name = "N"
+    )]
     requests_per_minute: NonZeroU32,
     /// Naming jobs worked on at once
-    #[arg(long, env = "SOJOURN_NAME_CONCURRENCY", default_value_t = 4, value_name = "N")]
+    #[arg(
+        long,
+        env = "SOJOURN_NAME_CONCURRENCY",
+        default_value_t = 4,
+        value_name = "N"
+    )]
     concurrency: usize,
 }
 
@@ -120,7 +149,10 @@ fn main() -> ExitCode {
     let cli: Cli = settings::parse();
     settings::start_log("info");
     settings::install_tls();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start the runtime: {error}");
@@ -141,13 +173,33 @@ async fn run(cli: Cli) -> Result<(), Unusable> {
     let partitions = partitions(&redis, DEFAULT_PARTITIONS).await?;
     let queue = |kind| Queue::new(redis.clone(), kind, partitions);
     match cli.command {
-        Command::Extract { worker, concurrency, cache } => {
+        Command::Extract {
+            worker,
+            concurrency,
+            cache,
+        } => {
             let work = ExtractionWorker::new(&redis, queue(Kind::Name), cache);
-            consume(&redis, queue(Kind::Extract), work, worker, concurrency, cli.owned).await;
+            consume(
+                &redis,
+                queue(Kind::Extract),
+                work,
+                worker,
+                concurrency,
+                cli.owned,
+            )
+            .await;
         }
         Command::Name { worker, naming } => {
             let work = NamingWorker::new(&redis, namer(&naming)?);
-            consume(&redis, queue(Kind::Name), work, worker, naming.concurrency, cli.owned).await;
+            consume(
+                &redis,
+                queue(Kind::Name),
+                work,
+                worker,
+                naming.concurrency,
+                cli.owned,
+            )
+            .await;
         }
     }
     Ok(())
@@ -171,7 +223,9 @@ async fn consume<W: Work>(
     let consumer = Consumer::new(queue, options);
     let server = redis.server();
     tracing::info!(%kind, worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
-    let summary = consumer.run(Arc::new(work), settings::stop_signal(owned)).await;
+    let summary = consumer
+        .run(Arc::new(work), settings::stop_signal(owned))
+        .await;
     tracing::info!(%kind, ?summary, "stopped");
 }
 

@@ -27,13 +27,22 @@ impl NamingWorker {
 
     /// Names the journeys of a batch of users and writes the names, before the next batch is begun:
     /// what was paid for is safe.
-    async fn name(&self, batch: &[(String, UserJourneys)], tally: &mut Tally) -> Result<(), Failure> {
+    async fn name(
+        &self,
+        batch: &[(String, UserJourneys)],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         let unnamed: Vec<Unnamed<'_>> = batch
             .iter()
             .map(|(_, user)| {
-                let (journeys, named): (Vec<&Journey>, Vec<&Journey>) =
-                    user.journeys.iter().partition(|journey| journey.name_source.wants_name());
-                Unnamed { journeys, taken: named.iter().map(|j| j.name.as_str()).collect() }
+                let (journeys, named): (Vec<&Journey>, Vec<&Journey>) = user
+                    .journeys
+                    .iter()
+                    .partition(|journey| journey.name_source.wants_name());
+                Unnamed {
+                    journeys,
+                    taken: named.iter().map(|j| j.name.as_str()).collect(),
+                }
             })
             .collect();
         let (names, cost) = self.namer.name(&unnamed).await.map_err(naming_failure)?;
@@ -46,7 +55,10 @@ impl NamingWorker {
                     let mut after = (*before).clone();
                     after.name = name.name;
                     after.name_source = name.source;
-                    NewName { before: (*before).clone(), after }
+                    NewName {
+                        before: (*before).clone(),
+                        after,
+                    }
                 });
                 (user.clone(), stored.meta.epoch, named.collect::<Vec<_>>())
             })
@@ -99,7 +111,11 @@ fn users_for(users: &[(String, UserJourneys)], journeys: usize) -> usize {
     let fitting = users
         .iter()
         .take_while(|(_, user)| {
-            sum += user.journeys.iter().filter(|j| j.name_source.wants_name()).count();
+            sum += user
+                .journeys
+                .iter()
+                .filter(|j| j.name_source.wants_name())
+                .count();
             sum <= journeys
         })
         .count();

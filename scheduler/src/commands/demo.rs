@@ -29,7 +29,10 @@ const SAMPLES: usize = 3;
 const USERS_PER_SHARD: usize = 100;
 
 /// Two extraction workers, as on two machines, and one that names.
-const PROCESSES: LocalOptions = LocalOptions { extraction_workers: 2, naming_workers: 1 };
+const PROCESSES: LocalOptions = LocalOptions {
+    extraction_workers: 2,
+    naming_workers: 1,
+};
 
 pub async fn demo(
     redis: &RedisArgs,
@@ -52,7 +55,9 @@ pub async fn demo(
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
 
     let population = Population::generate(users, seed);
-    population.write(folder).with_context(|| folder.display().to_string())?;
+    population
+        .write(folder)
+        .with_context(|| folder.display().to_string())?;
     say(&format!(
         "population: {users} users, {} items of {} interests, {} interactions, seed {seed}",
         population.items(),
@@ -69,8 +74,15 @@ pub async fn demo(
     args.key_prefix = format!("{}-demo", args.key_prefix);
     let session = Session::open(&args, Some(&dataset)).await?;
     let server = session.redis.server().clone();
-    let whose = if session.is_private() { ", private to this demo" } else { "" };
-    say(&format!("redis:      {} {}{whose}", server.name, server.version));
+    let whose = if session.is_private() {
+        ", private to this demo"
+    } else {
+        ""
+    };
+    say(&format!(
+        "redis:      {} {}{whose}",
+        server.name, server.version
+    ));
     let mut deployment = session.deploy(&folder.join("logs"), PROCESSES)?;
     say("processes:  1 scheduler, 2 extraction workers, 1 naming worker");
 
@@ -92,14 +104,23 @@ pub async fn demo(
             "the run is {} with {} dead jobs: {}",
             status.record.state.as_str(),
             status.dead(),
-            status.record.error.as_deref().unwrap_or("see the logs with --keep DIR")
+            status
+                .record
+                .error
+                .as_deref()
+                .unwrap_or("see the logs with --keep DIR")
         );
     }
     let results = read(&session, &population.users).await?;
     session.close().await;
 
     let pairs = population.users.iter().zip(&results).map(|(user, found)| {
-        (user, found.as_ref().map_or(&[][..], |found| found.journeys.as_slice()))
+        (
+            user,
+            found
+                .as_ref()
+                .map_or(&[][..], |found| found.journeys.as_slice()),
+        )
     });
     let ari = recovery(pairs);
     let seconds = begun.elapsed().as_secs_f64();
@@ -138,7 +159,11 @@ pub async fn demo(
         status.count("named"),
     );
     if keep.is_some() {
-        println!("Try: sojourn show user-0001 --dataset {} --key-prefix {}", dataset.display(), args.key_prefix);
+        println!(
+            "Try: sojourn show user-0001 --dataset {} --key-prefix {}",
+            dataset.display(),
+            args.key_prefix
+        );
     }
     Ok(Done::Well)
 }
@@ -156,15 +181,15 @@ async fn ingest(folder: &Path, dataset: &Path) -> Result<()> {
         .output()
         .await?;
     if !output.status.success() {
-        bail!("sojourn ingest failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "sojourn ingest failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }
 
-async fn read(
-    session: &Session,
-    users: &[SimulatedUser],
-) -> Result<Vec<Option<UserJourneys>>> {
+async fn read(session: &Session, users: &[SimulatedUser]) -> Result<Vec<Option<UserJourneys>>> {
     let reader = JourneyReader::new(&session.redis);
     let mut results = Vec::with_capacity(users.len());
     for users in users.chunks(USERS_PER_READ) {
@@ -190,5 +215,9 @@ fn print_truth(population: &Population, user: &SimulatedUser) {
         .filter(|(count, _)| **count > 0)
         .map(|(count, interest)| format!("{} ({count})", interest.name))
         .collect();
-    println!("{} was made to pursue {}; {strays} stray clicks", user.id, truth.join(", "));
+    println!(
+        "{} was made to pursue {}; {strays} stray clicks",
+        user.id,
+        truth.join(", ")
+    );
 }

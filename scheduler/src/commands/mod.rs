@@ -30,16 +30,21 @@ pub struct Output {
 
 /// Does what the command line says.
 pub async fn run(cli: Cli) -> Result<Done> {
-    let output = Output { json: cli.json, quiet: cli.quiet };
+    let output = Output {
+        json: cli.json,
+        quiet: cli.quiet,
+    };
     match cli.command {
         Command::Ingest(args) => ingest::ingest(args, output).await,
         Command::Serve(args) => serve::serve(&cli.redis, args).await,
         Command::Backfill { dataset, run } => {
             runs::backfill(&cli.redis, dataset, run, output).await
         }
-        Command::Recompute { dataset, scope, run } => {
-            runs::recompute(&cli.redis, dataset, scope, run, output).await
-        }
+        Command::Recompute {
+            dataset,
+            scope,
+            run,
+        } => runs::recompute(&cli.redis, dataset, scope, run, output).await,
         Command::Runs { limit, local } => runs::list(&cli.redis, &local, limit, output).await,
         Command::Run { id, watch, local } => {
             runs::show(&cli.redis, &local, &id, watch, output).await

@@ -21,7 +21,10 @@ use super::{Done, Output};
 const UPLOADED_COHORT_SECONDS: i64 = 24 * 3600;
 
 /// Workers of a run on this machine. One extraction worker uses all cores.
-const LOCAL: LocalOptions = LocalOptions { extraction_workers: 1, naming_workers: 1 };
+const LOCAL: LocalOptions = LocalOptions {
+    extraction_workers: 1,
+    naming_workers: 1,
+};
 
 pub async fn backfill(
     redis: &RedisArgs,
@@ -65,7 +68,11 @@ fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result
         kind,
         dataset,
         scope,
-        lane: if kind == RunKind::Backfill { Lane::Low } else { Lane::High },
+        lane: if kind == RunKind::Backfill {
+            Lane::Low
+        } else {
+            Lane::High
+        },
         parameters,
         ttl_seconds: args.ttl_days.map(|days| u64::from(days.max(1)) * 24 * 3600),
     })
@@ -75,12 +82,18 @@ fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result
 async fn upload_cohort(session: &Session, file: &Path) -> Result<String> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input")?;
         text
     } else {
         std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?
     };
-    let users: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let users: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     if users.is_empty() {
         bail!("{} names no user; write one user id a line", file.display());
     }
@@ -190,10 +203,19 @@ pub async fn list(
     } else if runs.is_empty() {
         println!("no runs yet; `sojourn backfill DATASET` asks for one");
     } else {
-        println!("{:<20} {:<10} {:<10} {:>9} {:>6}  dataset", "run", "kind", "state", "users", "jobs");
+        println!(
+            "{:<20} {:<10} {:<10} {:>9} {:>6}  dataset",
+            "run", "kind", "state", "users", "jobs"
+        );
         for run in runs {
-            let kind = run.request.as_ref().map_or("-", |request| kind(request.kind));
-            let dataset = run.request.as_ref().map_or("-", |request| request.dataset.as_str());
+            let kind = run
+                .request
+                .as_ref()
+                .map_or("-", |request| kind(request.kind));
+            let dataset = run
+                .request
+                .as_ref()
+                .map_or("-", |request| request.dataset.as_str());
             println!(
                 "{:<20} {kind:<10} {:<10} {:>9} {:>6}  {dataset}",
                 run.id.as_str(),
@@ -242,7 +264,10 @@ pub async fn cancel(
     } else if cancelled {
         println!("run {id} is cancelled; results that it wrote stay");
     } else {
-        println!("run {id} was over already: {}", register.run(id).await?.state.as_str());
+        println!(
+            "run {id} was over already: {}",
+            register.run(id).await?.state.as_str()
+        );
     }
     session.close().await;
     Ok(Done::Well)
@@ -254,7 +279,11 @@ fn ending(status: &RunStatus) -> Done {
         RunState::Done => status.dead() == 0,
         RunState::Failed | RunState::Cancelled => false,
     };
-    if well { Done::Well } else { Done::RunEndedBadly }
+    if well {
+        Done::Well
+    } else {
+        Done::RunEndedBadly
+    }
 }
 
 fn print_status(status: &RunStatus, output: Output) -> Result<()> {
@@ -263,13 +292,21 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
         return Ok(());
     }
     let record = &status.record;
-    println!("run {}: {}, {:.1} s", record.id, record.state.as_str(), progress::seconds(status));
+    println!(
+        "run {}: {}, {:.1} s",
+        record.id,
+        record.state.as_str(),
+        progress::seconds(status)
+    );
     if let Some(error) = &record.error {
         println!("  error      {error}");
     }
     if let Some(request) = &record.request {
         println!("  dataset    {}", request.dataset);
-        println!("  parameters {}", serde_json::to_string(&request.parameters)?);
+        println!(
+            "  parameters {}",
+            serde_json::to_string(&request.parameters)?
+        );
     }
     let count = |name: &str| status.count(name);
     println!(
@@ -295,7 +332,11 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
         count("items_without_terms"),
         count("items_beyond_history")
     );
-    println!("  journeys   {}, {} to name", count("journeys"), count("journeys_to_name"));
+    println!(
+        "  journeys   {}, {} to name",
+        count("journeys"),
+        count("journeys_to_name")
+    );
     println!(
         "  names      {} written, {} outdated before they were, {} jobs left, {} dead",
         count("named"),

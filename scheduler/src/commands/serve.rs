@@ -9,7 +9,10 @@ use super::Done;
 
 pub async fn serve(redis: &RedisArgs, args: ServeArgs) -> Result<Done> {
     let redis = redis.connect().await?;
-    let options = SchedulerOptions { queue_depth: args.queue_depth, ..SchedulerOptions::default() };
+    let options = SchedulerOptions {
+        queue_depth: args.queue_depth,
+        ..SchedulerOptions::default()
+    };
     let scheduler = Scheduler::new(&redis, options).await?;
     let server = redis.server();
     tracing::info!(server = %format!("{} {}", server.name, server.version), "ready");

@@ -26,7 +26,12 @@ impl Session {
     pub async fn open(args: &RedisArgs, dataset: Option<&Path>) -> Result<Session> {
         if let Some(url) = &args.redis {
             let redis = args.connect().await?;
-            return Ok(Session { redis, args: args.clone(), url: url.clone(), private: None });
+            return Ok(Session {
+                redis,
+                args: args.clone(),
+                url: url.clone(),
+                private: None,
+            });
         }
         let Some(dataset) = dataset else {
             return Err(SettingsError::NoRedis)
@@ -34,14 +39,21 @@ impl Session {
         };
         if !dataset.is_dir() {
             let dataset = dataset.display();
-            bail!("{dataset} is no local folder, so there is no private Redis; name one with --redis");
+            bail!(
+                "{dataset} is no local folder, so there is no private Redis; name one with --redis"
+            );
         }
         let folder = dataset.join(LOCAL_FOLDER);
         let server = EmbeddedRedis::start(&folder.join("redis")).await?;
         let options = args.options(server.url())?;
         let redis = Redis::connect(&options).await?;
         let url = server.url().to_owned();
-        Ok(Session { redis, args: args.clone(), url, private: Some((server, folder)) })
+        Ok(Session {
+            redis,
+            args: args.clone(),
+            url,
+            private: Some((server, folder)),
+        })
     }
 
     /// Whether the server is a private one, so that there are no workers unless they are started.
@@ -51,7 +63,12 @@ impl Session {
 
     /// Starts a scheduler and workers on this machine.
     pub fn deploy(&self, logs: &Path, options: LocalOptions) -> Result<LocalDeployment> {
-        Ok(LocalDeployment::start(&self.url, &self.args.key_prefix, logs, options)?)
+        Ok(LocalDeployment::start(
+            &self.url,
+            &self.args.key_prefix,
+            logs,
+            options,
+        )?)
     }
 
     /// Where logs of processes on this machine go, if the server is a private one.

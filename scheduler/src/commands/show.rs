@@ -46,7 +46,12 @@ pub fn print_user(user: &str, found: &UserJourneys) {
 }
 
 fn print_journey(journey: &Journey) {
-    let terms: Vec<&str> = journey.terms.iter().take(6).map(|term| term.term.as_str()).collect();
+    let terms: Vec<&str> = journey
+        .terms
+        .iter()
+        .take(6)
+        .map(|term| term.term.as_str())
+        .collect();
     let duration = match journey.stage.duration {
         StageDuration::Evergreen => "evergreen",
         StageDuration::Situational => "situational",
@@ -55,7 +60,12 @@ fn print_journey(journey: &Journey) {
         StageActivity::Ongoing => "ongoing",
         StageActivity::Ended => "ended",
     };
-    println!("  {}  [{}, {}]", plain(&journey.name), journey.id, journey.name_source.as_str());
+    println!(
+        "  {}  [{}, {}]",
+        plain(&journey.name),
+        journey.id,
+        journey.name_source.as_str()
+    );
     println!(
         "    {} items, {} to {}, {:.0} % of the history, {duration}, {activity}",
         journey.size,
@@ -76,5 +86,7 @@ fn date(time: Timestamp) -> String {
 /// Titles and names are other people's text: without control characters they cannot steer the
 /// terminal.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

@@ -27,11 +27,17 @@ pub fn interests() -> Vec<Interest> {
     let mut interests: Vec<Interest> = Vec::new();
     for line in TEXT.lines() {
         if let Some(name) = line.strip_prefix("## ") {
-            interests.push(Interest { name: name.trim(), items: Vec::new() });
+            interests.push(Interest {
+                name: name.trim(),
+                items: Vec::new(),
+            });
         } else if let (Some(interest), Some((title, description))) =
             (interests.last_mut(), line.split_once('|'))
         {
-            let item = InterestItem { title: title.trim(), description: description.trim() };
+            let item = InterestItem {
+                title: title.trim(),
+                description: description.trim(),
+            };
             interest.items.push(item);
         }
     }

@@ -73,7 +73,10 @@ impl Population {
 
     /// How many items the catalogue has.
     pub fn items(&self) -> usize {
-        self.interests.iter().map(|interest| interest.items.len()).sum()
+        self.interests
+            .iter()
+            .map(|interest| interest.items.len())
+            .sum()
     }
 
     /// How many interactions there are.
@@ -99,14 +102,18 @@ impl Population {
         }
         items.flush()?;
 
-        let mut interactions = io::BufWriter::new(std::fs::File::create(
-            folder.join("interactions.csv"),
-        )?);
+        let mut interactions =
+            io::BufWriter::new(std::fs::File::create(folder.join("interactions.csv"))?);
         writeln!(interactions, "user_id,item_id,timestamp")?;
         for user in &self.users {
             for interaction in &user.history {
                 let time = Timestamp::from_millisecond(interaction.timestamp).unwrap_or_default();
-                writeln!(interactions, "{},{},{time}", user.id, Self::item_id(interaction.item))?;
+                writeln!(
+                    interactions,
+                    "{},{},{time}",
+                    user.id,
+                    Self::item_id(interaction.item)
+                )?;
             }
         }
         interactions.flush()
@@ -141,7 +148,11 @@ fn history(interests: &[Interest], rng: &mut StdRng) -> Vec<SimulatedInteraction
     let (end, middle) = (YEAR_START + YEAR, YEAR_START + YEAR / 2);
     for (number, &interest) in pursued.iter().enumerate() {
         // The first interest is the one that is given up.
-        let until = if number == 0 && later.is_some() { middle } else { end };
+        let until = if number == 0 && later.is_some() {
+            middle
+        } else {
+            end
+        };
         pursue(interest, YEAR_START, until, rng);
     }
     if let Some(later) = later {
@@ -155,7 +166,11 @@ fn history(interests: &[Interest], rng: &mut StdRng) -> Vec<SimulatedInteraction
         let known = pursued.contains(&interest) || later == Some(interest);
         if !known && !history.iter().any(|interaction| interaction.item == item) {
             let timestamp = rng.random_range(YEAR_START..end);
-            history.push(SimulatedInteraction { item, timestamp, interest: None });
+            history.push(SimulatedInteraction {
+                item,
+                timestamp,
+                interest: None,
+            });
         }
     }
     history.sort_by_key(|interaction| (interaction.timestamp, interaction.item));
@@ -177,11 +192,18 @@ mod tests {
         let population = Population::generate(200, 1);
         let mut strays = 0;
         for user in &population.users {
-            let mut interests: Vec<usize> =
-                user.history.iter().filter_map(|interaction| interaction.interest).collect();
+            let mut interests: Vec<usize> = user
+                .history
+                .iter()
+                .filter_map(|interaction| interaction.interest)
+                .collect();
             interests.sort_unstable();
             interests.dedup();
-            assert!((1..=4).contains(&interests.len()), "{}: {interests:?}", user.id);
+            assert!(
+                (1..=4).contains(&interests.len()),
+                "{}: {interests:?}",
+                user.id
+            );
             strays += user.history.iter().filter(|i| i.interest.is_none()).count();
         }
         let share = strays as f64 / population.interactions() as f64;
