@@ -57,7 +57,7 @@ struct Span {
 
 impl Analysis {
     /// All tokens.
-    pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
+    pub fn tokens(&self) -> impl ExactSizeIterator<Item = Token<'_>> {
         self.tokens.iter().map(|span| self.token(span))
     }
 

@@ -115,9 +115,10 @@ pub struct SalienceParams {
     pub bigram_min_npmi: f64,
     /// Lambda: a bigram's weight is multiplied by `1 + lambda * NPMI`.
     pub bigram_bonus: f64,
-    /// What is left of the weight of a word where all its occurrences stand in admitted bigrams.
-    /// At one half, the two words of a phrase together have half of its squared weight, so that
-    /// a phrase does not count three times, while an item with one of its words is still related.
+    /// What is left of the weight of a word where all its occurrences stand in admitted bigrams,
+    /// times the share of its items that do not have the bigram. At one half, the two words of a
+    /// phrase together have at most half of its squared weight, so that a phrase does not count
+    /// three times, while an item with one of its words is still related.
     pub bigram_damping: f64,
     /// Most terms the vocabulary may hold; beyond, the rarest are cut. Four million terms take
     /// about 300 MB while a catalogue is made.

@@ -99,12 +99,30 @@ const FUNCTION_WORDS: [FunctionWords; 8] = [
     },
 ];
 
+/// English words that fill descriptions of anything: manner, degree and time, and the verbs of
+/// introductions and advertisements. They meet in items that have nothing else in common.
+const FILLERS: &str = "able actually additionally allow allowed allowing allows apparently approximately \
+    automatically available based basically begin begins bring brings called come \
+    comes completely contain containing contains create created creates creating currently \
+    designed different directly done easily easy effectively efficiently enable enables enabling \
+    entirely especially essentially eventually example exactly extremely featured features featuring \
+    finally find finds follow following follows found fully generally greatly highly help \
+    helps inspired initially introducing involving keep later latest mainly \
+    near nearly newly offer offering offers often originally particularly \
+    possible previously primarily provide provided provides providing quickly recently receive \
+    received receives regularly related require required requires seamlessly simply \
+    slightly sought specifically subsequently successfully \
+    supported supports trying try tries ultimately usually various widely";
+
 /// Remains of markup that got lost on the way.
 const MARKUP: &str = "amp br href http https lt gt nbsp quot www";
 
 /// The stop words of a catalogue whose own language is `language`.
 pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
-    let mut words: HashSet<&'static str> = MARKUP.split_whitespace().collect();
+    let mut words: HashSet<&'static str> = MARKUP
+        .split_whitespace()
+        .chain(FILLERS.split_whitespace())
+        .collect();
     for list in &FUNCTION_WORDS {
         words.extend(list.everywhere.split_whitespace());
         if list.language == language {
