@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::SalienceParams;
 use super::stemming::Stemming;
-use super::stop_words::stop_words;
+use super::stop_words::{phrase_only, stop_words};
 use super::text::clean;
 use super::words::{are_neighbours, words};
 use crate::item::Item;
@@ -35,6 +35,8 @@ pub struct Token<'a> {
     /// Whether its capitals were a choice: not those of a sentence's first word, nor of a text
     /// that has capitals on every word or on none.
     pub case_tells: bool,
+    /// Whether it can be a term by itself, not only as a part of a phrase.
+    pub stands_alone: bool,
 }
 
 /// The tokens of one item, in the order of its text.
@@ -52,6 +54,7 @@ struct Span {
     stem: Range<u32>,
     surface: Range<u32>,
     case_tells: bool,
+    stands_alone: bool,
     follows: bool,
 }
 
@@ -81,6 +84,7 @@ impl Analysis {
             stem: &self.stems[span.stem.start as usize..span.stem.end as usize],
             surface: &self.text[span.surface.start as usize..span.surface.end as usize],
             case_tells: span.case_tells,
+            stands_alone: span.stands_alone,
         }
     }
 }
@@ -111,6 +115,7 @@ impl Pair<'_> {
 pub struct Analyser {
     stemming: Stemming,
     stop_words: HashSet<&'static str>,
+    phrase_only: HashSet<&'static str>,
 }
 
 impl Analyser {
@@ -119,6 +124,7 @@ impl Analyser {
         Analyser {
             stemming: Stemming::new(params.language),
             stop_words: stop_words(params.language),
+            phrase_only: phrase_only(),
         }
     }
 
@@ -165,6 +171,7 @@ impl Analyser {
                 stem: stem_start as u32..analysis.stems.len() as u32,
                 surface: (offset + word.start) as u32..(offset + word.end) as u32,
                 case_tells: !is_first,
+                stands_alone: !self.phrase_only.contains(lower.as_str()),
                 follows: last.is_some_and(|last| are_neighbours(&text, &last, &word)),
             });
             last = Some(word);
@@ -200,12 +207,16 @@ fn ends_sentence(c: char) -> bool {
     )
 }
 
+/// Capitals for each small letter above which a text is taken to be in capitals throughout, units
+/// and the like aside ("BAG 250g SWIRLY MARBLES").
+const SHOUTING: usize = 8;
+
 /// The text in lower case where it has several words and all of them are in capitals, which then
 /// say nothing but make ugly names.
 fn quiet(text: String) -> String {
-    let shouts = !text.contains(char::is_lowercase)
-        && text.contains(char::is_uppercase)
-        && text.trim().contains(char::is_whitespace);
+    let count = |is: fn(char) -> bool| text.chars().filter(|&c| is(c)).count();
+    let shouts = text.trim().contains(char::is_whitespace)
+        && count(char::is_uppercase) > SHOUTING * count(char::is_lowercase);
     if shouts { text.to_lowercase() } else { text }
 }
 
@@ -295,6 +306,14 @@ mod tests {
             acronym.tokens().next().map(|token| token.surface),
             Some("NASA")
         );
+    }
+
+    #[test]
+    fn a_word_that_says_little_alone_is_a_part_of_phrases_only() {
+        let analysis = analyse(&titled("new York theatres"));
+        let alone: Vec<_> = analysis.tokens().map(|token| token.stands_alone).collect();
+        assert_eq!(alone, [false, true, true]);
+        assert_eq!(analysis.pairs().count(), 2);
     }
 
     #[test]

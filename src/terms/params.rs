@@ -111,7 +111,8 @@ pub struct SalienceParams {
     /// [`SalienceParams::bigram_floor`].
     pub bigram_min_df: Option<u32>,
     /// Normalised pointwise mutual information a bigram has to reach, -1 to 1: 0 is two words
-    /// that meet by chance, 1 two words that never go apart.
+    /// that meet by chance, 1 two words that never go apart. Read by eye on films, shop items and
+    /// links, nearly all pairs above 0.25 are phrases or names; from 0.15 to 0.25 about half.
     pub bigram_min_npmi: f64,
     /// Lambda: a bigram's weight is multiplied by `1 + lambda * NPMI`.
     pub bigram_bonus: f64,
@@ -133,7 +134,7 @@ impl Default for SalienceParams {
             terms_per_item: 12,
             min_df: 2,
             bigram_min_df: None,
-            bigram_min_npmi: 0.3,
+            bigram_min_npmi: 0.25,
             bigram_bonus: 0.5,
             bigram_damping: 0.5,
             max_vocabulary: 4_000_000,

@@ -94,7 +94,7 @@ const FUNCTION_WORDS: [FunctionWords; 8] = [
         everywhere: "а без бы был была были было быть в вам вас во вот все всё вы где да для до его ее \
             её если есть еще ещё же за и из или им их к как ко когда кто ли мне мой моя мы на над нас \
             не него нет ни них но ну о об он она они оно от по под при про с себя со так там то того \
-            только тот ты у уже чем что чтобы это этот эта эти я",
+            только тот ты у уже очень который которая которое которые которых другой другие другого можно нужно почему чем что чтобы это этот эта эти я",
         at_home: "",
     },
 ];
@@ -114,12 +114,19 @@ const FILLERS: &str = "able actually additionally allow allowed allowing allows 
     slightly sought specifically subsequently successfully \
     supported supports trying try tries ultimately usually various widely";
 
-/// Remains of markup that got lost on the way.
-const MARKUP: &str = "amp br href http https lt gt nbsp quot www";
+/// Remains of markup that got lost on the way, and counts and titles in words.
+const REMAINS: &str = "amp br href http https lt gt nbsp quot www three four five six seven eight nine ten ii iii \
+    iv vii viii ix xii xiii dr jr mr mrs ms sr vs ain't";
+
+/// English words that say little alone and much in a phrase: "new" and "New York", "set" and "set
+/// theory". They are counted, but are no terms on their own.
+const PHRASE_ONLY: &str = "assorted basic best better big different first free full good great high large last \
+    left little long low multiple new next nice old pack real right set simple small start starting \
+    top work working";
 
 /// The stop words of a catalogue whose own language is `language`.
 pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
-    let mut words: HashSet<&'static str> = MARKUP
+    let mut words: HashSet<&'static str> = REMAINS
         .split_whitespace()
         .chain(FILLERS.split_whitespace())
         .collect();
@@ -130,6 +137,11 @@ pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
         }
     }
     words
+}
+
+/// The words that are terms only as a part of a phrase.
+pub(super) fn phrase_only() -> HashSet<&'static str> {
+    PHRASE_ONLY.split_whitespace().collect()
 }
 
 #[cfg(test)]

@@ -88,7 +88,11 @@ fn gather(analysis: &Analysis, vocabulary: &Vocabulary) -> BTreeMap<TermId, Foun
         }
     }
     for (token, covering) in analysis.tokens().zip(covering) {
-        if let Some(term) = vocabulary.find(token.stem) {
+        let term = token
+            .stands_alone
+            .then(|| vocabulary.find(token.stem))
+            .flatten();
+        if let Some(term) = term {
             let found = found.entry(term).or_default();
             found.occurrences[token.field as usize] += 1;
             found.covered += u32::from(covering > 0);
