@@ -36,7 +36,8 @@ impl Spill {
             .chunk_compression_type(CompressionType::Lz4)
             .max_nb_chunks(MOST_RUNS)
             // Equal keys are summed up: their order makes no difference.
-            .sort_algorithm(SortAlgorithm::Unstable);
+            .sort_algorithm(SortAlgorithm::Unstable)
+            .sort_in_parallel(true);
         Spill {
             sorter: builder.build(),
         }
