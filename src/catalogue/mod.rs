@@ -42,3 +42,5 @@ mod tests;
 pub use error::CatalogueError;
 pub use reader::Catalogue;
 pub use writer::{CatalogueSummary, CatalogueWriter};
+#[cfg(test)]
+mod real_text;

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::SalienceParams;
+use super::capitals::{CaseUse, quiet};
 use super::stemming::Stemming;
-use super::stop_words::stop_words;
+use super::stop_words::{phrase_only, stop_words};
 use super::text::clean;
 use super::words::{are_neighbours, words};
 use crate::item::Item;
@@ -35,6 +36,8 @@ pub struct Token<'a> {
     /// Whether its capitals were a choice: not those of a sentence's first word, nor of a text
     /// that has capitals on every word or on none.
     pub case_tells: bool,
+    /// Whether it can be a term by itself, not only as a part of a phrase.
+    pub stands_alone: bool,
 }
 
 /// The tokens of one item, in the order of its text.
@@ -52,12 +55,13 @@ struct Span {
     stem: Range<u32>,
     surface: Range<u32>,
     case_tells: bool,
+    stands_alone: bool,
     follows: bool,
 }
 
 impl Analysis {
     /// All tokens.
-    pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
+    pub fn tokens(&self) -> impl ExactSizeIterator<Item = Token<'_>> {
         self.tokens.iter().map(|span| self.token(span))
     }
 
@@ -81,6 +85,7 @@ impl Analysis {
             stem: &self.stems[span.stem.start as usize..span.stem.end as usize],
             surface: &self.text[span.surface.start as usize..span.surface.end as usize],
             case_tells: span.case_tells,
+            stands_alone: span.stands_alone,
         }
     }
 }
@@ -111,6 +116,7 @@ impl Pair<'_> {
 pub struct Analyser {
     stemming: Stemming,
     stop_words: HashSet<&'static str>,
+    phrase_only: HashSet<&'static str>,
 }
 
 impl Analyser {
@@ -119,6 +125,7 @@ impl Analyser {
         Analyser {
             stemming: Stemming::new(params.language),
             stop_words: stop_words(params.language),
+            phrase_only: phrase_only(),
         }
     }
 
@@ -165,6 +172,7 @@ impl Analyser {
                 stem: stem_start as u32..analysis.stems.len() as u32,
                 surface: (offset + word.start) as u32..(offset + word.end) as u32,
                 case_tells: !is_first,
+                stands_alone: !self.phrase_only.contains(lower.as_str()),
                 follows: last.is_some_and(|last| are_neighbours(&text, &last, &word)),
             });
             last = Some(word);
@@ -198,42 +206,6 @@ fn ends_sentence(c: char) -> bool {
             | '—'
             | '。'
     )
-}
-
-/// The text in lower case where it has several words and all of them are in capitals, which then
-/// say nothing but make ugly names.
-fn quiet(text: String) -> String {
-    let shouts = !text.contains(char::is_lowercase)
-        && text.contains(char::is_uppercase)
-        && text.trim().contains(char::is_whitespace);
-    if shouts { text.to_lowercase() } else { text }
-}
-
-/// How a text uses capitals.
-#[derive(Default)]
-struct CaseUse {
-    is_used: bool,
-    /// Words with a capital, and words without, that are not the first of a sentence.
-    capital: usize,
-    small: usize,
-}
-
-impl CaseUse {
-    fn note(&mut self, word: &str, is_first: bool) {
-        let first = word.chars().next();
-        let is_capital = first.is_some_and(char::is_uppercase);
-        self.is_used |= is_capital;
-        if !is_first {
-            self.capital += usize::from(is_capital);
-            self.small += usize::from(first.is_some_and(char::is_lowercase));
-        }
-    }
-
-    /// Whether capitals are a choice: the text has some, and a third or more of its words have
-    /// none. "Attack of the Giant Tomatoes" has its capitals by the rules of titles.
-    fn tells(&self) -> bool {
-        self.is_used && 2 * self.small >= self.capital
-    }
 }
 
 #[cfg(test)]
@@ -295,6 +267,14 @@ mod tests {
             acronym.tokens().next().map(|token| token.surface),
             Some("NASA")
         );
+    }
+
+    #[test]
+    fn a_word_that_says_little_alone_is_a_part_of_phrases_only() {
+        let analysis = analyse(&titled("new York theatres"));
+        let alone: Vec<_> = analysis.tokens().map(|token| token.stands_alone).collect();
+        assert_eq!(alone, [false, true, true]);
+        assert_eq!(analysis.pairs().count(), 2);
     }
 
     #[test]

@@ -111,13 +111,15 @@ pub struct SalienceParams {
     /// [`SalienceParams::bigram_floor`].
     pub bigram_min_df: Option<u32>,
     /// Normalised pointwise mutual information a bigram has to reach, -1 to 1: 0 is two words
-    /// that meet by chance, 1 two words that never go apart.
+    /// that meet by chance, 1 two words that never go apart. Read by eye on films, shop items and
+    /// links, nearly all pairs above 0.25 are phrases or names; from 0.15 to 0.25 about half.
     pub bigram_min_npmi: f64,
     /// Lambda: a bigram's weight is multiplied by `1 + lambda * NPMI`.
     pub bigram_bonus: f64,
-    /// What is left of the weight of a word where all its occurrences stand in admitted bigrams.
-    /// At one half, the two words of a phrase together have half of its squared weight, so that
-    /// a phrase does not count three times, while an item with one of its words is still related.
+    /// What is left of the weight of a word where all its occurrences stand in admitted bigrams,
+    /// times the share of its items that do not have the bigram. At one half, the two words of a
+    /// phrase together have at most half of its squared weight, so that a phrase does not count
+    /// three times, while an item with one of its words is still related.
     pub bigram_damping: f64,
     /// Most terms the vocabulary may hold; beyond, the rarest are cut. Four million terms take
     /// about 300 MB while a catalogue is made.
@@ -132,7 +134,7 @@ impl Default for SalienceParams {
             terms_per_item: 12,
             min_df: 2,
             bigram_min_df: None,
-            bigram_min_npmi: 0.3,
+            bigram_min_npmi: 0.25,
             bigram_bonus: 0.5,
             bigram_damping: 0.5,
             max_vocabulary: 4_000_000,

@@ -14,15 +14,20 @@ pub struct Evidence {
     pub items: u64,
     /// For a bigram: its normalised pointwise mutual information.
     pub npmi: Option<f64>,
-    /// Share of the occurrences that stand in an admitted bigram of the same item, 0 to 1.
+    /// For a word: share of its occurrences in the item that stand in an admitted bigram, 0 to 1.
     pub covered: f64,
+    /// For a word: share of the items with the word that have the bigram as well, 0 to 1; the
+    /// largest if several bigrams of the item cover it.
+    pub absorbed: f64,
 }
 
 /// The weight of a term in an item before normalisation; a term that is not above zero is dropped.
 ///
 /// `sum over fields of boost * (1 + ln tf) * ln(1 + (N - df + .5) / (df + .5)) * phi`, with
-/// phi = 1 + lambda * NPMI for a bigram, and for a word between 1 and the damping, by the share of
-/// its occurrences that an admitted bigram covers.
+/// phi = 1 + lambda * NPMI for a bigram, and for a word
+/// `1 - covered * (1 - damping * (1 - absorbed))`: a word that stands only in bigrams is damped,
+/// the more so the less it occurs outside of them, and nothing is left of one that never does
+/// ("fi" of "sci fi"), as it could not relate the item to any that the bigram does not.
 ///
 /// Everything that makes an item's terms goes through this function; a learned salience takes its
 /// place here. Logarithms come from `libm`, so that every machine computes the same bits.
@@ -45,7 +50,7 @@ pub fn salience(evidence: &Evidence, params: &SalienceParams) -> f64 {
     let rarity = libm::log1p((items - containing + 0.5) / (containing + 0.5));
     let phi = match evidence.npmi {
         Some(npmi) => 1.0 + params.bigram_bonus * npmi,
-        None => 1.0 - (1.0 - params.bigram_damping) * evidence.covered,
+        None => 1.0 - evidence.covered * (1.0 - params.bigram_damping * (1.0 - evidence.absorbed)),
     };
     frequency * rarity * phi
 }
@@ -75,6 +80,7 @@ mod tests {
             items: 1000,
             npmi: None,
             covered: 0.0,
+            absorbed: 0.0,
         }
     }
 
@@ -126,6 +132,22 @@ mod tests {
         );
         assert!((bigram / plain - (1.0 + 0.8 * params.bigram_bonus)).abs() < 1e-12);
         assert!((covered / plain - params.bigram_damping).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_word_that_never_occurs_outside_of_its_bigram() {
+        let params = SalienceParams::default();
+        let absorbed = Evidence {
+            covered: 1.0,
+            absorbed: 1.0,
+            ..evidence()
+        };
+        assert_eq!(salience(&absorbed, &params), 0.0);
+        let elsewhere_too = Evidence {
+            covered: 0.5,
+            ..absorbed
+        };
+        assert!(salience(&elsewhere_too, &params) > 0.0);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Choosing, out of all terms that occur, those that a vocabulary keeps.
 
 use super::salience::npmi;
-use super::strings::Strings;
+use super::tally::Kind;
+use super::vocabulary::Terms;
 use super::{SalienceParams, Vocabulary, VocabularyStats};
 
 /// Takes all words and then all bigrams, each in ascending byte order, and keeps the good ones.
@@ -14,17 +15,9 @@ pub(super) struct Selection<'p> {
     params: &'p SalienceParams,
     items: u64,
     bigram_floor: u32,
-    words: Candidates,
-    bigrams: Candidates,
+    words: Terms,
+    bigrams: Terms,
     cut: u64,
-}
-
-#[derive(Default)]
-struct Candidates {
-    stems: Strings,
-    surfaces: Strings,
-    document_frequencies: Vec<u32>,
-    npmi: Vec<f32>,
 }
 
 impl<'p> Selection<'p> {
@@ -33,21 +26,30 @@ impl<'p> Selection<'p> {
             params,
             items,
             bigram_floor: params.bigram_floor(items),
-            words: Candidates::default(),
-            bigrams: Candidates::default(),
+            words: Terms::default(),
+            bigrams: Terms::default(),
             cut: 0,
         }
     }
 
+    /// Whether a term of so many items can be kept at all; most bigrams cannot, and need no
+    /// further look.
+    pub(super) fn is_frequent(&self, kind: Kind, document_frequency: u32) -> bool {
+        match kind {
+            Kind::Word => document_frequency >= self.params.min_df,
+            Kind::Bigram => document_frequency >= self.bigram_floor,
+        }
+    }
+
     pub(super) fn offer_word(&mut self, stem: &str, surface: &str, document_frequency: u32) {
-        if document_frequency >= self.params.min_df {
+        if self.is_frequent(Kind::Word, document_frequency) {
             self.words.push(stem, surface, document_frequency, 0.0);
             self.make_room();
         }
     }
 
     pub(super) fn offer_bigram(&mut self, stems: &str, surface: &str, document_frequency: u32) {
-        if document_frequency < self.bigram_floor {
+        if !self.is_frequent(Kind::Bigram, document_frequency) {
             return;
         }
         let words = stems.split_once(' ').and_then(|(first, second)| {
@@ -110,18 +112,11 @@ impl<'p> Selection<'p> {
             bigrams: self.bigrams.len() as u64,
             cut: self.cut,
         };
-        let merged = Candidates::merge(&self.words, &self.bigrams);
-        Vocabulary {
-            stems: merged.stems,
-            surfaces: merged.surfaces,
-            document_frequencies: merged.document_frequencies,
-            npmi: merged.npmi,
-            stats,
-        }
+        Vocabulary::new(Terms::merge(&self.words, &self.bigrams), stats)
     }
 }
 
-impl Candidates {
+impl Terms {
     fn len(&self) -> usize {
         self.stems.len()
     }
@@ -133,7 +128,7 @@ impl Candidates {
         self.npmi.push(npmi);
     }
 
-    fn push_from(&mut self, other: &Candidates, position: usize) {
+    fn push_from(&mut self, other: &Terms, position: usize) {
         self.push(
             other.stems.get(position).unwrap_or(""),
             other.surfaces.get(position).unwrap_or(""),
@@ -158,8 +153,8 @@ impl Candidates {
     }
 
     /// Both in one ascending order.
-    fn merge(left: &Candidates, right: &Candidates) -> Candidates {
-        let mut merged = Candidates::default();
+    fn merge(left: &Terms, right: &Terms) -> Terms {
+        let mut merged = Terms::default();
         let (mut l, mut r) = (0, 0);
         while l < left.len() || r < right.len() {
             let is_left = match (left.stems.get(l), right.stems.get(r)) {
@@ -199,7 +194,7 @@ mod tests {
     }
 
     fn stems(vocabulary: &Vocabulary) -> Vec<&str> {
-        vocabulary.stems.iter().collect()
+        vocabulary.stems().iter().collect()
     }
 
     #[test]
@@ -239,7 +234,7 @@ mod tests {
             &[("ab b", 8), ("b ab", 8)],
         );
         assert_eq!(stems(&vocabulary), ["ab", "ab b", "abc", "b", "b ab"]);
-        for (position, stem) in vocabulary.stems.iter().enumerate() {
+        for (position, stem) in vocabulary.stems().iter().enumerate() {
             assert_eq!(
                 vocabulary.find(stem).map(|term| term.position()),
                 Some(position)
@@ -275,9 +270,9 @@ mod tests {
             let unlimited = SalienceParams { bigram_min_df: Some(2), ..SalienceParams::default() };
             let all = select(&unlimited, &words, &bigrams);
             let mut expected: Vec<(u32, bool, &str)> = all
-                .stems
+                .stems()
                 .iter()
-                .zip(&all.document_frequencies)
+                .zip(all.document_frequencies())
                 .map(|(stem, &df)| (u32::MAX - df, stem.contains(' '), stem))
                 .collect();
             expected.sort();
@@ -288,7 +283,7 @@ mod tests {
             let limited = SalienceParams { max_vocabulary: most, ..unlimited };
             let kept = select(&limited, &words, &bigrams);
             prop_assert_eq!(stems(&kept), expected);
-            prop_assert_eq!(all.stats.cut, 0);
+            prop_assert_eq!(all.stats().cut, 0);
         }
     }
 }

@@ -94,17 +94,42 @@ const FUNCTION_WORDS: [FunctionWords; 8] = [
         everywhere: "а без бы был была были было быть в вам вас во вот все всё вы где да для до его ее \
             её если есть еще ещё же за и из или им их к как ко когда кто ли мне мой моя мы на над нас \
             не него нет ни них но ну о об он она они оно от по под при про с себя со так там то того \
-            только тот ты у уже чем что чтобы это этот эта эти я",
+            только тот ты у уже очень который которая которое которые которых другой другие другого можно нужно почему чем что чтобы это этот эта эти я",
         at_home: "",
     },
 ];
 
-/// Remains of markup that got lost on the way.
-const MARKUP: &str = "amp br href http https lt gt nbsp quot www";
+/// English words that fill descriptions of anything: manner, degree and time, and the verbs of
+/// introductions and advertisements. They meet in items that have nothing else in common.
+const FILLERS: &str = "able actually additionally allow allowed allowing allows apparently approximately \
+    automatically available based basically begin begins bring brings called come \
+    comes completely contain containing contains create created creates creating currently \
+    designed different directly done easily easy effectively efficiently enable enables enabling \
+    entirely especially essentially eventually example exactly extremely featured features featuring \
+    finally find finds follow following follows found fully generally greatly highly help \
+    helps inspired initially introducing involving keep later latest mainly \
+    near nearly newly offer offering offers often originally particularly \
+    possible previously primarily provide provided provides providing quickly recently receive \
+    received receives regularly related require required requires seamlessly simply \
+    slightly sought specifically subsequently successfully \
+    supported supports trying try tries ultimately usually various widely";
+
+/// Remains of markup that got lost on the way, and counts and titles in words.
+const REMAINS: &str = "amp br href http https lt gt nbsp quot www three four five six seven eight nine ten ii iii \
+    iv vii viii ix xii xiii dr jr mr mrs ms sr vs ain't";
+
+/// English words that say little alone and much in a phrase: "new" and "New York", "set" and "set
+/// theory". They are counted, but are no terms on their own.
+const PHRASE_ONLY: &str = "assorted basic best better big different first free full good great high large last \
+    left little long low multiple new next nice old pack real right set simple small start starting \
+    top work working";
 
 /// The stop words of a catalogue whose own language is `language`.
 pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
-    let mut words: HashSet<&'static str> = MARKUP.split_whitespace().collect();
+    let mut words: HashSet<&'static str> = REMAINS
+        .split_whitespace()
+        .chain(FILLERS.split_whitespace())
+        .collect();
     for list in &FUNCTION_WORDS {
         words.extend(list.everywhere.split_whitespace());
         if list.language == language {
@@ -112,6 +137,11 @@ pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
         }
     }
     words
+}
+
+/// The words that are terms only as a part of a phrase.
+pub(super) fn phrase_only() -> HashSet<&'static str> {
+    PHRASE_ONLY.split_whitespace().collect()
 }
 
 #[cfg(test)]

@@ -19,13 +19,15 @@ impl TermVector {
     pub fn of(analysis: &Analysis, vocabulary: &Vocabulary, params: &SalienceParams) -> TermVector {
         let evidence = gather(analysis, vocabulary);
         let weights = evidence.into_iter().map(|(term, found)| {
+            let document_frequency = vocabulary.document_frequency(term);
             let evidence = Evidence {
                 occurrences: found.occurrences,
-                document_frequency: vocabulary.document_frequency(term),
+                document_frequency,
                 items: vocabulary.stats().items,
                 npmi: vocabulary.npmi(term),
                 covered: f64::from(found.covered)
                     / f64::from(found.occurrences.iter().sum::<u32>()),
+                absorbed: f64::from(found.bigram_items) / f64::from(document_frequency),
             };
             (term, salience(&evidence, params))
         });
@@ -37,16 +39,17 @@ impl TermVector {
         weights.retain(|&(_, weight)| weight > 0.0 && weight.is_finite());
         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         weights.truncate(most);
-        let norm = weights
+        let Some(&(_, heaviest)) = weights.first() else {
+            return TermVector::default();
+        };
+        // In proportion to the heaviest, squares neither overflow nor vanish, whatever the unit.
+        let squares = weights
             .iter()
-            .map(|(_, weight)| weight * weight)
-            .sum::<f64>()
-            .sqrt();
+            .map(|(_, weight)| (weight / heaviest) * (weight / heaviest));
+        let norm = squares.sum::<f64>().sqrt();
+        let unit = |(term, weight): (TermId, f64)| (term, (weight / heaviest / norm) as f32);
         TermVector {
-            terms: weights
-                .into_iter()
-                .map(|(term, weight)| (term, (weight / norm) as f32))
-                .collect(),
+            terms: weights.into_iter().map(unit).collect(),
         }
     }
 
@@ -60,27 +63,40 @@ impl TermVector {
 #[derive(Default)]
 struct Found {
     occurrences: [u32; FIELDS],
+    /// Occurrences that stand in an admitted bigram.
     covered: u32,
+    /// Items that have the most frequent of these bigrams.
+    bigram_items: u32,
 }
 
+/// Looks up all words and pairs of an item; in the order of terms, so that sums over them are the
+/// same on every machine.
 fn gather(analysis: &Analysis, vocabulary: &Vocabulary) -> BTreeMap<TermId, Found> {
     let mut found: BTreeMap<TermId, Found> = BTreeMap::new();
-    let mut is_covered = vec![false; analysis.tokens().count()];
+    // Of each token, the items of the most frequent admitted bigram it stands in; 0 without one.
+    let mut covering = vec![0; analysis.tokens().len()];
     let mut bigram = String::new();
     for pair in analysis.pairs() {
         bigram.clear();
         bigram.extend([pair.first.stem, " ", pair.second.stem]);
         if let Some(term) = vocabulary.find(&bigram) {
             found.entry(term).or_default().occurrences[pair.first.field as usize] += 1;
-            is_covered[pair.left] = true;
-            is_covered[pair.left + 1] = true;
+            let items = vocabulary.document_frequency(term);
+            for covering in &mut covering[pair.left..pair.left + 2] {
+                *covering = items.max(*covering);
+            }
         }
     }
-    for (token, is_covered) in analysis.tokens().zip(is_covered) {
-        if let Some(term) = vocabulary.find(token.stem) {
+    for (token, covering) in analysis.tokens().zip(covering) {
+        let term = token
+            .stands_alone
+            .then(|| vocabulary.find(token.stem))
+            .flatten();
+        if let Some(term) = term {
             let found = found.entry(term).or_default();
             found.occurrences[token.field as usize] += 1;
-            found.covered += u32::from(is_covered);
+            found.covered += u32::from(covering > 0);
+            found.bigram_items = covering.max(found.bigram_items);
         }
     }
     found
@@ -167,6 +183,15 @@ mod tests {
             QuantisedVector::of(&TermVector::default()).terms().count(),
             0
         );
+    }
+
+    #[test]
+    fn weights_of_any_unit_are_brought_to_unit_norm() {
+        for unit in [1e-300, 1.0, 1e300] {
+            let weights = vec![(TermId(0), 3.0 * unit), (TermId(1), 4.0 * unit)];
+            let vector = TermVector::from_weights(weights, 12);
+            assert_eq!(vector.terms(), [(TermId(1), 0.8), (TermId(0), 0.6)]);
+        }
     }
 
     proptest! {

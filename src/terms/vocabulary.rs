@@ -1,6 +1,8 @@
 //! The terms that are worth keeping, numbered.
 
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::TermId;
 use super::strings::Strings;
@@ -21,17 +23,40 @@ pub struct VocabularyStats {
 /// The terms of a catalogue in byte order, with what was counted of them.
 ///
 /// A word is its stem ("hydropon"), a bigram two stems and a space ("hydropon system").
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Vocabulary {
+    terms: Terms,
+    /// Positions by hash of the stem form: every word of every item is looked up, and a search in
+    /// four million sorted strings waits for memory twenty times.
+    index: HashTable<u32>,
+    stats: VocabularyStats,
+}
+
+/// The columns of a vocabulary, one entry a term.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
     pub(super) stems: Strings,
     pub(super) surfaces: Strings,
     pub(super) document_frequencies: Vec<u32>,
     /// Of bigrams; 0 for words.
     pub(super) npmi: Vec<f32>,
-    pub(super) stats: VocabularyStats,
 }
 
 impl Vocabulary {
+    /// The vocabulary of terms whose stems are in strictly ascending byte order.
+    pub(super) fn new(terms: Terms, stats: VocabularyStats) -> Vocabulary {
+        let mut index = HashTable::with_capacity(terms.stems.len());
+        let hash = |&position: &u32| hash(terms.stems.get(position as usize).unwrap_or(""));
+        for position in 0..terms.stems.len() as u32 {
+            index.insert_unique(hash(&position), position, hash);
+        }
+        Vocabulary {
+            terms,
+            index,
+            stats,
+        }
+    }
+
     /// How it came about.
     pub fn stats(&self) -> VocabularyStats {
         self.stats
@@ -39,7 +64,7 @@ impl Vocabulary {
 
     /// Number of terms.
     pub fn len(&self) -> usize {
-        self.stems.len()
+        self.terms.stems.len()
     }
 
     /// Whether no term was worth keeping.
@@ -49,24 +74,24 @@ impl Vocabulary {
 
     /// The term with this stem form.
     pub fn find(&self, stem: &str) -> Option<TermId> {
-        self.stems
-            .find(stem)
-            .map(|position| TermId(position as u32))
+        let is_stem = |&position: &u32| self.terms.stems.get(position as usize) == Some(stem);
+        self.index.find(hash(stem), is_stem).copied().map(TermId)
     }
 
     /// The form that is matched, empty for a term that is not in the vocabulary.
     pub fn term(&self, term: TermId) -> &str {
-        self.stems.get(term.position()).unwrap_or("")
+        self.terms.stems.get(term.position()).unwrap_or("")
     }
 
     /// The form that is written most, empty for a term that is not in the vocabulary.
     pub fn surface(&self, term: TermId) -> &str {
-        self.surfaces.get(term.position()).unwrap_or("")
+        self.terms.surfaces.get(term.position()).unwrap_or("")
     }
 
     /// Number of items that the term occurs in, 0 for a term that is not in the vocabulary.
     pub fn document_frequency(&self, term: TermId) -> u32 {
-        self.document_frequencies
+        self.terms
+            .document_frequencies
             .get(term.position())
             .copied()
             .unwrap_or(0)
@@ -75,21 +100,26 @@ impl Vocabulary {
     /// For a bigram, its normalised pointwise mutual information; none for a word.
     pub fn npmi(&self, term: TermId) -> Option<f64> {
         let is_bigram = self.term(term).contains(' ');
-        self.npmi
+        self.terms
+            .npmi
             .get(term.position())
             .filter(|_| is_bigram)
             .map(|&npmi| f64::from(npmi))
     }
 
     pub(crate) fn stems(&self) -> &Strings {
-        &self.stems
+        &self.terms.stems
     }
 
     pub(crate) fn surfaces(&self) -> &Strings {
-        &self.surfaces
+        &self.terms.surfaces
     }
 
     pub(crate) fn document_frequencies(&self) -> &[u32] {
-        &self.document_frequencies
+        &self.terms.document_frequencies
     }
+}
+
+fn hash(stem: &str) -> u64 {
+    xxh3_64(stem.as_bytes())
 }

@@ -17,7 +17,7 @@ const WORD_CHARACTERS: usize = 40;
 ///   taken apart (`snake_case`, `key:value`, `end.Start`);
 /// - possessive endings and elided articles are left out (`child's`, `l'amour`);
 /// - a sign that belongs to the name stays on it (`C++`, `C#`);
-/// - numbers, ordinals and single letters are no words.
+/// - numbers, quantities and single letters are no words.
 pub(super) fn words(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut run = Run::default();
@@ -165,16 +165,18 @@ fn is_word(word: &str) -> bool {
         characters += 1;
         letters += usize::from(c.is_alphabetic());
     }
-    letters > 0 && (2..=WORD_CHARACTERS).contains(&characters) && !is_ordinal(word)
+    letters > 0 && (2..=WORD_CHARACTERS).contains(&characters) && !is_quantity(word)
 }
 
-/// `1st`, `22nd`, `3rd`, `19th`: numbers, whatever they end in.
-fn is_ordinal(word: &str) -> bool {
-    let digits = word.trim_start_matches(|c: char| c.is_ascii_digit());
-    digits.len() < word.len()
-        && ["st", "nd", "rd", "th"]
-            .iter()
-            .any(|ending| digits.eq_ignore_ascii_case(ending))
+/// `22nd`, `19th`, `30cm`, `1.5GB`, `10x`: numbers, whatever they end in. Not `3D`, `4K`, `5G` and
+/// `1980s`, which people follow.
+fn is_quantity(word: &str) -> bool {
+    const ENDINGS: [&str; 20] = [
+        "st", "nd", "rd", "th", "b", "cm", "gb", "hz", "kb", "kg", "km", "m", "mb", "mg", "ml",
+        "mm", "ms", "px", "tb", "x",
+    ];
+    let ending = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
+    ending.len() < word.len() && ENDINGS.iter().any(|unit| ending.eq_ignore_ascii_case(unit))
 }
 
 #[cfg(test)]
@@ -186,10 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_ordinals_and_single_letters_are_no_words() {
+    fn numbers_quantities_and_single_letters_are_no_words() {
         assert_eq!(
-            cut("a 19th plan 9 from 1,000 3.5 x mp3 1980s"),
-            ["plan", "from", "mp3", "1980s"]
+            cut("a 19th plan 9 from 1,000 3.5 x 30cm 10x 1.5GB mp3 1980s 3D"),
+            ["plan", "from", "mp3", "1980s", "3D"]
         );
     }
 
