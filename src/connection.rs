@@ -29,6 +29,12 @@ pub const MAX_BLOCK: Duration = Duration::from_secs(2);
 /// Between attempts to reconnect.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
+/// How long a server that was just started may read its data back before a process gives up.
+const LOADING_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Between two looks at whether it is done.
+const LOADING_POLL: Duration = Duration::from_millis(20);
+
 /// Oldest server that has every command and reply form that is used here.
 const OLDEST_SERVER: (u32, u32) = (7, 0);
 
@@ -118,6 +124,15 @@ pub enum ConnectError {
         /// As the server reports it.
         version: String,
     },
+    /// The server is reading its data back, and that takes long.
+    #[error(
+        "Redis at {address} has been loading its data from disk for {} s; try again when it is done",
+        LOADING_PATIENCE.as_secs()
+    )]
+    Loading {
+        /// Host and port, or path of the socket.
+        address: String,
+    },
     /// The server would throw away queues when memory is short.
     #[error(
         "Redis at {address} has maxmemory-policy {policy}, which evicts queues and results when \
@@ -179,11 +194,21 @@ impl Redis {
             .get_multiplexed_async_connection_with_config(&probe)
             .await
             .map_err(refused)?;
-        let text: String = redis::cmd("INFO")
-            .query_async(&mut connection)
-            .await
-            .map_err(refused)?;
-        let server = check_server(&address, &text)?;
+        let deadline = tokio::time::Instant::now() + LOADING_PATIENCE;
+        let info_text = loop {
+            let text: String = redis::cmd("INFO")
+                .query_async(&mut connection)
+                .await
+                .map_err(refused)?;
+            if info_field(&text, "loading") != Some("1") {
+                break text;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(ConnectError::Loading { address });
+            }
+            tokio::time::sleep(LOADING_POLL).await;
+        };
+        let server = check_server(&address, &info_text)?;
 
         let commands = ConnectionManager::new_lazy_with_config(
             client,
@@ -279,13 +304,16 @@ fn connect_error(address: &str, error: redis::RedisError) -> ConnectError {
     }
 }
 
+/// One field of the reply of INFO.
+fn info_field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
 /// Reads the reply of INFO.
 fn check_server(address: &str, info: &str) -> Result<ServerVersion, ConnectError> {
-    let field = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(str::trim)
-    };
+    let field = |name: &str| info_field(info, name);
     // Valkey reports the Redis version it is compatible with as redis_version (7.2.4).
     let compatible = field("redis_version").unwrap_or("unknown");
     let mut numbers = compatible

@@ -64,11 +64,15 @@ fn same_word(a: &str, b: &str) -> bool {
     a == b || (common >= SHORTEST_STEM && longest - common <= LONGEST_ENDING)
 }
 
+/// With a capital at the beginning, unless the first word has one inside, as "iOS" has.
 fn capitalised(name: &str) -> String {
+    let first_word = name.split(' ').next().unwrap_or_default();
     let mut letters = name.chars();
     match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
+        Some(first) if !first_word.chars().any(char::is_uppercase) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => name.to_owned(),
     }
 }
 
@@ -106,6 +110,12 @@ mod tests {
     #[test]
     fn a_term_that_is_much_lighter_is_left_out() {
         assert_eq!(name(&[("ukulele", 0.9), ("garage", 0.1)]), "Ukulele");
+    }
+
+    #[test]
+    fn a_name_begins_with_a_capital_unless_its_first_word_has_its_own() {
+        assert_eq!(name(&[("ukulele", 0.9)]), "Ukulele");
+        assert_eq!(name(&[("iOS", 0.9)]), "iOS");
     }
 
     #[test]

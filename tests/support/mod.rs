@@ -21,9 +21,16 @@ pub fn root() -> PathBuf {
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     // target/<profile>/deps/<test>
-    let folder = test.ancestors().nth(2).expect("the test is in target/<profile>/deps");
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .expect("the test is in target/<profile>/deps");
     let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: run cargo build --workspace --bins", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: run cargo build --workspace --bins",
+        path.display()
+    );
     path
 }
 
@@ -38,7 +45,9 @@ pub fn server_program() -> PathBuf {
     }
     for name in ["redis-server", "valkey-server"] {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.is_file());
+        let found = std::env::split_paths(&path)
+            .map(|dir| dir.join(name))
+            .find(|p| p.is_file());
         if let Some(found) = found {
             return found;
         }
@@ -55,7 +64,11 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing in CI", folder.display());
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is missing in CI",
+        folder.display()
+    );
     eprintln!("skipped: {} is not there", folder.display());
     None
 }
@@ -77,7 +90,11 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
         let child = spawn_server(folder.path(), &arguments);
-        let server = Server { folder, child, arguments };
+        let server = Server {
+            folder,
+            child,
+            arguments,
+        };
         server.wait_until_up();
         server
     }
@@ -91,7 +108,9 @@ impl Server {
     }
 
     pub async fn connect(&self) -> Redis {
-        Redis::connect(&RedisOptions::new(self.url())).await.expect("the server answers")
+        Redis::connect(&RedisOptions::new(self.url()))
+            .await
+            .expect("the server answers")
     }
 
     /// Ends the server without warning.
@@ -108,7 +127,9 @@ impl Server {
 
     fn wait_until_up(&self) {
         wait_for("the server", || {
-            std::os::unix::net::UnixStream::connect(self.socket()).ok().map(|_| ())
+            std::os::unix::net::UnixStream::connect(self.socket())
+                .ok()
+                .map(|_| ())
         });
     }
 }
@@ -149,7 +170,10 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// `sojourn` with arguments, to its end, without settings from outside.
 pub fn sojourn(arguments: &[&str]) -> Output {
-    command("sojourn").args(arguments).output().expect("sojourn runs")
+    command("sojourn")
+        .args(arguments)
+        .output()
+        .expect("sojourn runs")
 }
 
 /// A program of the workspace, without settings from outside.
@@ -160,7 +184,9 @@ pub fn command(name: &str) -> Command {
             command.env_remove(variable);
         }
     }
-    command.env("SOJOURN_REDIS_SERVER", server_program()).stdin(Stdio::null());
+    command
+        .env("SOJOURN_REDIS_SERVER", server_program())
+        .stdin(Stdio::null());
     command
 }
 
@@ -185,7 +211,10 @@ impl Running {
 
     /// Asks the process to stop and returns how it ended.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        let kill = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill runs");
+        let kill = Command::new("kill")
+            .arg(self.0.id().to_string())
+            .status()
+            .expect("kill runs");
         assert!(kill.success());
         self.0.wait().expect("the process ends")
     }
@@ -212,7 +241,10 @@ pub fn said(output: &Output) -> String {
 /// The last line of standard output as JSON.
 pub fn json(output: &Output) -> serde_json::Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().last().unwrap_or_else(|| panic!("no output: {}", said(output)));
+    let line = text
+        .lines()
+        .last()
+        .unwrap_or_else(|| panic!("no output: {}", said(output)));
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
 }
 
@@ -220,8 +252,12 @@ pub fn json(output: &Output) -> serde_json::Value {
 pub fn small_dataset(folder: &Path, users: usize, users_per_shard: usize) -> PathBuf {
     let mut items = String::from("item_id,title,description\n");
     for n in 0..6 {
-        items.push_str(&format!("uke{n},Ukulele fingerstyle lesson {n},Fingerpicking chords\n"));
-        items.push_str(&format!("hyd{n},Hydroponic lettuce tower {n},Nutrient solution pump\n"));
+        items.push_str(&format!(
+            "uke{n},Ukulele fingerstyle lesson {n},Fingerpicking chords\n"
+        ));
+        items.push_str(&format!(
+            "hyd{n},Hydroponic lettuce tower {n},Nutrient solution pump\n"
+        ));
     }
     let mut interactions = String::from("user_id,item_id,timestamp,weight\n");
     for user in 0..users {
