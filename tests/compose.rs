@@ -81,8 +81,9 @@ fn run(words: &[&str], environment: &[(&str, &str)]) -> Output {
 /// That the command line and the environment were understood: the program got as far as Redis.
 fn assert_understood(service: &str, output: &Output) {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let understood =
-        !output.status.success() && stderr.contains("cannot reach Redis at") && stderr.contains("missing.sock");
+    let understood = !output.status.success()
+        && stderr.contains("cannot reach Redis at")
+        && stderr.contains("missing.sock");
     assert!(understood, "service {service}: {}", said(output));
 }
 
@@ -135,7 +136,9 @@ fn our_services_wait_for_a_redis_that_answers() {
 fn no_service_runs_as_root_or_writes_to_its_image() {
     for (name, service) in services() {
         let user = text(&service["user"]).split(':').next().unwrap_or("");
-        let number: u32 = user.parse().unwrap_or_else(|_| panic!("{name}: user {user:?}"));
+        let number: u32 = user
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}: user {user:?}"));
         assert_ne!(number, 0, "{name}");
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(words(&service["cap_drop"]), ["ALL"], "{name}");
@@ -179,7 +182,10 @@ fn a_setting_that_makes_no_sense_is_a_usage_error() {
     let output = run(&["sojourn", "serve"], &[("SOJOURN_QUEUE_DEPTH", "many")]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(stderr.contains("many") && !stderr.contains("cannot reach"), "{stderr}");
+    assert!(
+        stderr.contains("many") && !stderr.contains("cannot reach"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -192,7 +198,10 @@ fn every_variable_is_one_that_the_program_of_the_service_reads() {
             let known = NOT_OPTIONS.contains(&variable)
                 || help.contains(&format!("[env: {variable}="))
                 || help.contains(&format!("[env: {variable}]"));
-            assert!(known, "service {name}: {variable} is not in {line:?}:\n{help}");
+            assert!(
+                known,
+                "service {name}: {variable} is not in {line:?}:\n{help}"
+            );
         }
     }
 }
@@ -260,9 +269,16 @@ fn the_image_does_not_run_as_root() {
         .find(|(instruction, _)| instruction == "USER")
         .map(|(_, user)| user.as_str())
         .expect("a user");
-    assert!(!user.starts_with('0') && !user.starts_with("root"), "{user}");
+    assert!(
+        !user.starts_with('0') && !user.starts_with("root"),
+        "{user}"
+    );
     let services = ours();
     for (name, service) in &services {
-        assert_eq!(text(&service["user"]), user, "{name} is another user than its image");
+        assert_eq!(
+            text(&service["user"]),
+            user,
+            "{name} is another user than its image"
+        );
     }
 }

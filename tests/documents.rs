@@ -1,0 +1,445 @@
+//! The documents are true: every snippet of docs/redis-keys.md runs and prints what stands below
+//! it, every command line is one that the programs accept, every link leads somewhere.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+use support::{Running, Server, command, root, said, sojourn};
+
+/// Fields of the examples in JSON that are other ones every time, or with other parameters.
+const VARYING: [&str; 3] = ["run", "parameters", "written_at"];
+
+/// A fenced block of a document.
+#[derive(Debug)]
+struct Block {
+    line: usize,
+    language: String,
+    text: String,
+    /// Whether nothing but blank lines stands between it and the block before.
+    follows: bool,
+}
+
+fn blocks(document: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    let mut follows = false;
+    for (number, line) in document.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                open = Some(Block {
+                    line: number + 1,
+                    language: language.trim().to_owned(),
+                    text: String::new(),
+                    follows,
+                });
+            }
+            (None, None) => follows = follows && line.trim().is_empty(),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (Some(_), Some(_)) => {
+                blocks.extend(open.take());
+                follows = true;
+            }
+        }
+    }
+    assert!(open.is_none(), "a block is not closed: {open:?}");
+    blocks
+}
+
+/// README.md and everything in docs/, with their texts.
+fn documents() -> Vec<(PathBuf, String)> {
+    let docs = std::fs::read_dir(root().join("docs")).expect("docs/");
+    let mut paths: Vec<PathBuf> = docs
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    paths.sort();
+    let readme = root().join("README.md");
+    if readme.is_file() {
+        paths.push(readme);
+    }
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a document");
+            (path, text)
+        })
+        .collect()
+}
+
+/// The dataset that docs/redis-keys.md speaks of.
+fn dataset(folder: &Path) -> PathBuf {
+    const ITEMS: &str = "item_id,title,description
+uke-1,Ukulele strumming for beginners,Easy ukulele chords
+uke-2,Ukulele fingerpicking lesson,Fingerpicking patterns on the ukulele
+uke-3,Five easy ukulele songs,Ukulele chords and strumming
+uke-4,Ukulele chords that sound good,Strumming and fingerpicking
+bread-1,Sourdough starter from scratch,Flour and water
+bread-2,Shaping a sourdough loaf,Sourdough dough and flour
+bread-3,Feeding a sourdough starter,How much flour a sourdough starter wants
+bread-4,Baking a sourdough loaf,A loaf in a hot pot
+salad-1,Hydroponic lettuce on the balcony,Lettuce in nutrient solution
+salad-2,Mixing a nutrient solution,Nutrient solution for hydroponic lettuce
+salad-3,A lettuce tower,Hydroponic lettuce under grow lights
+salad-4,Grow lights for lettuce,Hydroponic lettuce indoors
+";
+    let users: [(&str, &[&str]); 3] = [
+        ("ann", &["uke", "bread"]),
+        ("bob", &["salad"]),
+        ("cem", &["bread", "salad"]),
+    ];
+    let mut interactions = String::from("user_id,item_id,timestamp\n");
+    for (user, topics) in users {
+        for day in 1..=4 {
+            for (hour, topic) in (18..).zip(topics) {
+                let row = format!("{user},{topic}-{day},2026-03-0{day}T{hour}:00:00Z\n");
+                interactions.push_str(&row);
+            }
+        }
+    }
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("items.csv"), ITEMS).expect("room on disk");
+    std::fs::write(path("interactions.csv"), interactions).expect("room on disk");
+    let (items, interactions, out) = (path("items.csv"), path("interactions.csv"), path("dataset"));
+    let output = sojourn(&[
+        "ingest",
+        "--items",
+        &items,
+        "--interactions",
+        &interactions,
+        "--out",
+        &out,
+    ]);
+    assert!(output.status.success(), "{}", said(&output));
+    out.into()
+}
+
+/// A port that nobody listened at a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// What is needed to run snippets, or what is missing.
+fn tools() -> Result<PathBuf, String> {
+    let python = root().join(".tools/venv/bin/python");
+    if !python.is_file() {
+        return Err(format!(
+            "{} is missing: run scripts/install-python",
+            python.display()
+        ));
+    }
+    match Command::new("redis-cli").arg("--version").output() {
+        Ok(output) if output.status.success() => Ok(python),
+        _ => Err("redis-cli is missing: apt-get install redis-tools".into()),
+    }
+}
+
+/// A Python that runs the blocks of a document one after the other, as one program.
+struct Python {
+    child: Child,
+    blocks: ChildStdin,
+    printed: BufReader<ChildStdout>,
+}
+
+impl Python {
+    /// A block comes in as one line of JSON, what it printed goes out as another. An exception ends
+    /// the program; its traceback is on standard error.
+    const PROGRAM: &str = "
+import contextlib, io, json, sys
+scope = {'__name__': '__main__'}
+for line in sys.stdin:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(json.loads(line), 'snippet', 'exec'), scope)
+    print(json.dumps(printed.getvalue()), flush=True)
+";
+
+    fn start(program: &Path, environment: &[(&str, String)]) -> Python {
+        let mut child = Command::new(program)
+            .args(["-u", "-c", Python::PROGRAM])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python runs");
+        let blocks = child.stdin.take().expect("a pipe");
+        let printed = BufReader::new(child.stdout.take().expect("a pipe"));
+        Python {
+            child,
+            blocks,
+            printed,
+        }
+    }
+
+    fn run(&mut self, block: &Block) -> String {
+        let source = Value::from(block.text.as_str());
+        writeln!(self.blocks, "{source}").expect("Python listens");
+        let mut line = String::new();
+        self.printed.read_line(&mut line).expect("Python answers");
+        serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("the snippet in line {} failed; see above", block.line))
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        // It has nothing to lose, and may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn shell(block: &Block, environment: &[(&str, String)]) -> String {
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &block.text])
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let line = block.line;
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "the snippet in line {line}: {}",
+        said(&output)
+    );
+    String::from_utf8(output.stdout).expect("the snippet prints text")
+}
+
+/// Whether JSON is what the document shows.
+fn alike(shown: &Value, real: &Value) -> bool {
+    match (shown, real) {
+        (Value::Object(shown), Value::Object(real)) => {
+            shown.len() == real.len()
+                && shown.iter().all(|(field, shown)| {
+                    real.get(field).is_some_and(|real| {
+                        let same_type = shown.is_string() && real.is_string();
+                        alike(shown, real) || (VARYING.contains(&field.as_str()) && same_type)
+                    })
+                })
+        }
+        _ => shown == real,
+    }
+}
+
+/// Compares what a snippet printed with the block below it, where there is one.
+fn assert_printed(snippet: &Block, printed: &str, below: Option<&Block>) {
+    let line = snippet.line;
+    let Some(below) = below.filter(|below| below.follows) else {
+        return;
+    };
+    match below.language.as_str() {
+        "text" => assert_eq!(
+            printed.trim_end(),
+            below.text.trim_end(),
+            "the snippet in line {line} prints the left, the document says the right"
+        ),
+        "json" => {
+            let parse = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+            let (shown, real) = (parse(&below.text), parse(printed));
+            assert!(
+                alike(&shown, &real),
+                "the snippet in line {line} prints {real:#}, the document says {shown:#}"
+            );
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_snippet_about_the_keys_runs_and_prints_what_stands_below_it() {
+    let python = match tools() {
+        Ok(python) => python,
+        Err(missing) => {
+            assert!(std::env::var_os("CI").is_none(), "{missing}");
+            eprintln!("skipped: {missing}");
+            return;
+        }
+    };
+    let port = free_port();
+    let server = Server::start_with(&["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+    let dataset = dataset(server.folder.path());
+    let _processes = [
+        Running::start("sojourn", &["serve"], &server),
+        Running::start("sojourn-worker", &["extract"], &server),
+        Running::start("sojourn-worker", &["name"], &server),
+    ];
+    let dataset = dataset.display().to_string();
+    let backfill = command("sojourn")
+        .args(["backfill", &dataset, "--watch"])
+        .env("SOJOURN_REDIS", server.url())
+        .output()
+        .expect("sojourn runs");
+    assert!(backfill.status.success(), "{}", said(&backfill));
+
+    let environment = [
+        ("REDIS", format!("redis://127.0.0.1:{port}")),
+        ("DATASET", dataset),
+    ];
+    let mut python = Python::start(&python, &environment);
+    let text = std::fs::read_to_string(root().join("docs/redis-keys.md")).expect("the document");
+    let blocks = blocks(&text);
+    let mut compared = 0;
+    for (at, block) in blocks.iter().enumerate() {
+        let printed = match block.language.as_str() {
+            "sh" => shell(block, &environment),
+            "python" => python.run(block),
+            _ => continue,
+        };
+        assert_printed(block, &printed, blocks.get(at + 1));
+        compared += 1;
+    }
+    // As many as the document had when this was written; fewer would mean that they are not found.
+    assert!(compared >= 12, "only {compared} snippets");
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let mut links = 0;
+    for (path, text) in documents() {
+        let folder = path.parent().expect("a folder");
+        let mut outside_code = String::new();
+        let mut in_code = false;
+        for line in text.lines() {
+            if line.starts_with("```") {
+                in_code = !in_code;
+            } else if !in_code {
+                outside_code.push_str(line);
+                outside_code.push('\n');
+            }
+        }
+        for link in outside_code.split("](").skip(1) {
+            let target = link.split([')', '\n']).next().unwrap_or("");
+            if target.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() {
+                path.clone()
+            } else {
+                folder.join(file)
+            };
+            assert!(file.exists(), "{}: {target} leads nowhere", path.display());
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&file).expect("a document");
+                let found = text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|heading| anchor_of(heading) == anchor);
+                assert!(found, "{}: there is no heading {anchor}", file.display());
+            }
+        }
+    }
+    assert!(links > 0, "there are no links at all");
+}
+
+/// The anchor that a heading gets on GitHub.
+fn anchor_of(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|&c| c.is_alphanumeric() || c == ' ' || c == '-' || c == '_')
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+/// The command lines of our programs that a document shows: lines of blocks that begin with one
+/// (after a prompt and variables), and code in running text that is more than a name.
+fn command_lines(text: &str) -> Vec<Vec<String>> {
+    let joined = text.replace("\\\n", " ");
+    let mut lines: Vec<String> = Vec::new();
+    let mut in_code = false;
+    for line in joined.lines() {
+        if line.starts_with("```") {
+            in_code = !in_code;
+        } else if in_code {
+            lines.push(line.trim().trim_start_matches("$ ").to_owned());
+        } else {
+            lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    lines.iter().filter_map(|line| our_command(line)).collect()
+}
+
+fn our_command(line: &str) -> Option<Vec<String>> {
+    let is_variable = |word: &&str| {
+        word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        })
+    };
+    // What comes after is another command, or a remark.
+    let line = line
+        .split(" #")
+        .next()?
+        .split(['|', '>', ';', '&'])
+        .next()?;
+    let words: Vec<String> = line
+        .split_whitespace()
+        .skip_while(is_variable)
+        .map(|word| word.trim_matches(['"', '\'']).to_owned())
+        .collect();
+    let program = words.first()?.rsplit('/').next()?;
+    let ours = program == "sojourn" || program == "sojourn-worker";
+    (ours && words.len() > 1).then(|| {
+        let mut words = words.clone();
+        words[0] = program.to_owned();
+        words
+    })
+}
+
+#[test]
+fn every_command_line_is_one_that_the_programs_accept() {
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for mut words in command_lines(&text) {
+            // Placeholders stand for something that would be accepted.
+            for word in &mut words {
+                if ["RUN", "ID"].contains(&word.as_str()) || word == "$run" {
+                    "1-0".clone_into(word);
+                }
+            }
+            // The parser stops at --help and is content, or at what it does not know before it.
+            let output = command(&words[0])
+                .args(&words[1..])
+                .arg("--help")
+                .output()
+                .expect("the program runs");
+            assert!(
+                output.status.success(),
+                "{}: {words:?}: {}",
+                path.display(),
+                said(&output)
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "there are no command lines at all");
+}
+
+#[test]
+fn a_command_line_that_does_not_exist_would_be_noticed() {
+    let lines = command_lines(
+        "see `sojourn runs --colour red`\n```sh\nA=1 target/x/sojourn fly # up\n```\n",
+    );
+    assert_eq!(
+        lines,
+        [
+            vec!["sojourn", "runs", "--colour", "red"],
+            vec!["sojourn", "fly"]
+        ]
+    );
+    for words in lines {
+        let output = command(&words[0]).args(&words[1..]).arg("--help").output();
+        assert!(!output.expect("sojourn runs").status.success(), "{words:?}");
+    }
+}
