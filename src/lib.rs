@@ -2,6 +2,20 @@
 //! and keeps them fresh.
 
 pub mod catalogue;
+pub mod connection;
+pub mod dataset;
+pub mod evaluation;
+mod external_sort;
 pub mod history;
+pub mod ingest;
 pub mod item;
+pub mod job;
+pub mod journey;
+pub mod keys;
+pub mod naming;
+pub mod queue;
+pub mod run;
+#[cfg(feature = "cli")]
+pub mod settings;
+pub mod store;
 pub mod terms;

@@ -1,19 +1,13 @@
 //! Sorting counts that do not fit into memory.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use grenad::{ChunkCreator, CompressionType, MergeFunction, SortAlgorithm, Sorter};
+use grenad::{MergeFunction, Sorter};
 
 use super::tally::{Count, Key};
-
-/// What the sorter starts its buffer with; it doubles from there.
-const FIRST_BUFFER: usize = 128 * 1024;
-
-/// Sorted runs before they are merged into one. Each is an open file.
-const MOST_RUNS: usize = 64;
+use crate::external_sort::{ScratchFiles, damaged, io_error, sorter};
 
 /// Counts by key, on disk where they do not fit into memory.
 pub(super) struct Spill {
@@ -24,21 +18,8 @@ impl Spill {
     /// A spill whose buffer takes at most `memory` bytes (10 MB at least), with its files in the
     /// folder `scratch`.
     pub(super) fn new(memory: usize, scratch: &Path) -> Spill {
-        // The buffer doubles until it has reached the threshold: only a threshold that is itself
-        // reached by doubling is not overshot.
-        let mut threshold = FIRST_BUFFER;
-        while threshold <= memory / 2 {
-            threshold *= 2;
-        }
-        let mut builder = Sorter::builder(Sum).chunk_creator(ScratchFiles(scratch.to_owned()));
-        builder
-            .dump_threshold(threshold)
-            .chunk_compression_type(CompressionType::Lz4)
-            .max_nb_chunks(MOST_RUNS)
-            // Equal keys are summed up: their order makes no difference.
-            .sort_algorithm(SortAlgorithm::Unstable);
         Spill {
-            sorter: builder.build(),
+            sorter: sorter(Sum, memory, scratch),
         }
     }
 
@@ -74,32 +55,6 @@ impl MergeFunction for Sum {
             sum.add(Count::from_bytes(count).ok_or_else(damaged)?);
         }
         Ok(Cow::Owned(sum.to_bytes().to_vec()))
-    }
-}
-
-/// Makes files without a name in one folder: they are gone with the process, however it ends.
-struct ScratchFiles(PathBuf);
-
-impl ChunkCreator for ScratchFiles {
-    type Chunk = File;
-    type Error = io::Error;
-
-    fn create(&self) -> io::Result<File> {
-        tempfile::tempfile_in(&self.0)
-    }
-}
-
-fn damaged() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "a scratch file was changed while it was in use",
-    )
-}
-
-fn io_error(error: grenad::Error<io::Error>) -> io::Error {
-    match error {
-        grenad::Error::Io(error) | grenad::Error::Merge(error) => error,
-        grenad::Error::InvalidCompressionType | grenad::Error::InvalidFormatVersion => damaged(),
     }
 }
 

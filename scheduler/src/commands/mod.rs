@@ -1,0 +1,58 @@
+//! What the subcommands do.
+
+mod demo;
+mod ingest;
+mod runs;
+mod serve;
+mod session;
+mod show;
+
+use anyhow::Result;
+use sojourn_scheduler::cli::{Cli, Command};
+
+/// How a command ended, when it ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// As it should.
+    Well,
+    /// A run was followed to its end, and it has dead jobs, failed or was cancelled.
+    RunEndedBadly,
+}
+
+/// How to talk.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// JSON for machines.
+    pub json: bool,
+    /// No progress.
+    pub quiet: bool,
+}
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> Result<Done> {
+    let output = Output {
+        json: cli.json,
+        quiet: cli.quiet,
+    };
+    match cli.command {
+        Command::Ingest(args) => ingest::ingest(args, output).await,
+        Command::Serve(args) => serve::serve(&cli.redis, args).await,
+        Command::Backfill { dataset, run } => {
+            runs::backfill(&cli.redis, dataset, run, output).await
+        }
+        Command::Recompute {
+            dataset,
+            scope,
+            run,
+        } => runs::recompute(&cli.redis, dataset, scope, run, output).await,
+        Command::Runs { limit, local } => runs::list(&cli.redis, &local, limit, output).await,
+        Command::Run { id, watch, local } => {
+            runs::show(&cli.redis, &local, &id, watch, output).await
+        }
+        Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
+        Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
+        Command::Demo { users, seed, keep } => {
+            demo::demo(&cli.redis, users, seed, keep, output).await
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! `sojourn backfill`, `recompute`, `runs`, `run` and `cancel`
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use redis::AsyncCommands;
+use sojourn::queue::Lane;
+use sojourn::run::RunId;
+use sojourn::settings::RedisArgs;
+use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
+use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
+use sojourn_scheduler::progress;
+use sojourn_scheduler::register::{Queues, Register, RunState, RunStatus};
+use sojourn_scheduler::trigger::{Request, RunKind, Scope, parse_time};
+
+use super::session::Session;
+use super::{Done, Output};
+
+/// How long a list of users that came from a file is kept for the scheduler to read.
+const UPLOADED_COHORT_SECONDS: i64 = 24 * 3600;
+
+/// Workers of a run on this machine. One extraction worker uses all cores.
+const LOCAL: LocalOptions = LocalOptions {
+    extraction_workers: 1,
+    naming_workers: 1,
+};
+
+pub async fn backfill(
+    redis: &RedisArgs,
+    dataset: String,
+    args: RunArgs,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
+    let request = request(RunKind::Backfill, &dataset, Scope::All, &args)?;
+    run(session, request, args.watch, output).await
+}
+
+pub async fn recompute(
+    redis: &RedisArgs,
+    dataset: String,
+    scope: ScopeArgs,
+    args: RunArgs,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
+    let scope = match (scope.users, scope.cohort, scope.active_since) {
+        (Some(file), ..) => Scope::Cohort(upload_cohort(&session, &file).await?),
+        (_, Some(cohort), _) => Scope::Cohort(cohort),
+        (_, _, Some(time)) => Scope::ActiveSince(parse_time(&time)?),
+        (None, None, None) => bail!("name the users with --users, --cohort or --active-since"),
+    };
+    let request = request(RunKind::Recompute, &dataset, scope, &args)?;
+    run(session, request, args.watch, output).await
+}
+
+fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result<Request> {
+    let parameters = args.parameters();
+    parameters.validate()?;
+    // The scheduler and the workers have working folders of their own.
+    let dataset = match std::fs::canonicalize(dataset) {
+        Ok(path) => path.display().to_string(),
+        Err(_) if dataset.contains("://") => dataset.to_owned(),
+        Err(error) => return Err(error).with_context(|| format!("dataset {dataset}")),
+    };
+    Ok(Request {
+        kind,
+        dataset,
+        scope,
+        lane: if kind == RunKind::Backfill {
+            Lane::Low
+        } else {
+            Lane::High
+        },
+        parameters,
+        ttl_seconds: args.ttl_days.map(|days| u64::from(days.max(1)) * 24 * 3600),
+    })
+}
+
+/// Puts the user ids of a file into a cohort that expires.
+async fn upload_cohort(session: &Session, file: &Path) -> Result<String> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input")?;
+        text
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?
+    };
+    let users: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if users.is_empty() {
+        bail!("{} names no user; write one user id a line", file.display());
+    }
+    let name = format!("file-{:016x}", rand::random::<u64>());
+    let key = session.redis.keys().cohort(&name);
+    let mut connection = session.redis.commands();
+    for chunk in users.chunks(10_000) {
+        let () = connection.sadd(&key, chunk).await?;
+    }
+    let () = connection.expire(&key, UPLOADED_COHORT_SECONDS).await?;
+    Ok(name)
+}
+
+/// Asks for a run, and follows it where that was asked for or nobody else would work on it.
+async fn run(session: Session, request: Request, watch: bool, output: Output) -> Result<Done> {
+    let mut deployment = match session.logs() {
+        Some(logs) => Some(session.deploy(&logs, LOCAL)?),
+        None => None,
+    };
+    let id = request.submit(&session.redis).await?;
+    let done = if watch || session.is_private() {
+        follow(&session, &id, deployment.as_mut(), output).await
+    } else {
+        if output.json {
+            println!("{}", serde_json::json!({"run": id}));
+        } else {
+            println!("run {id}: asked for; `sojourn run {id} --watch` follows it");
+        }
+        Ok(Done::Well)
+    };
+    if let Some(deployment) = deployment {
+        deployment.stop().await;
+    }
+    session.close().await;
+    done
+}
+
+async fn follow(
+    session: &Session,
+    id: &RunId,
+    mut deployment: Option<&mut LocalDeployment>,
+    output: Output,
+) -> Result<Done> {
+    let status = watch(session, id, deployment.as_deref_mut(), output.quiet).await?;
+    print_status(&status, output)?;
+    Ok(ending(&status))
+}
+
+/// Follows a run until it is over, or the user interrupts.
+pub async fn watch(
+    session: &Session,
+    id: &RunId,
+    mut deployment: Option<&mut LocalDeployment>,
+    quiet: bool,
+) -> Result<RunStatus> {
+    let register = Register::new(&session.redis);
+    let queues = Queues::open(&session.redis).await?;
+    wait_until_known(&register, id).await?;
+    let check = || match deployment.as_mut() {
+        Some(deployment) => deployment.check().map_err(anyhow::Error::from),
+        None => Ok(()),
+    };
+    tokio::select! {
+        status = progress::watch(&register, &queues, id, quiet, check) => status,
+        _ = tokio::signal::ctrl_c() => {
+            bail!("interrupted; the run {id} goes on where its workers are, `sojourn cancel {id}` ends it")
+        }
+    }
+}
+
+/// Waits until the scheduler has entered a run into the register.
+async fn wait_until_known(register: &Register, id: &RunId) -> Result<()> {
+    use sojourn_scheduler::register::RegisterError;
+    let mut waited = std::time::Duration::ZERO;
+    let mut told = false;
+    loop {
+        match register.run(id).await {
+            Ok(_) => return Ok(()),
+            Err(RegisterError::UnknownRun(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !told && waited > NO_SCHEDULER_AFTER {
+            eprintln!("waiting for a scheduler; start one with `sojourn serve`");
+            told = true;
+        }
+        tokio::time::sleep(KNOWN_POLL).await;
+        waited += KNOWN_POLL;
+    }
+}
+
+/// Between two looks at whether the scheduler has read a request.
+const KNOWN_POLL: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// A scheduler that runs reads a request well within this.
+const NO_SCHEDULER_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+
+pub async fn list(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    limit: usize,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, local.dataset.as_deref()).await?;
+    let runs = Register::new(&session.redis).runs(limit).await?;
+    if output.json {
+        println!("{}", serde_json::to_string(&runs)?);
+    } else if runs.is_empty() {
+        println!("no runs yet; `sojourn backfill DATASET` asks for one");
+    } else {
+        println!(
+            "{:<20} {:<10} {:<10} {:>9} {:>6}  dataset",
+            "run", "kind", "state", "users", "jobs"
+        );
+        for run in runs {
+            let kind = run
+                .request
+                .as_ref()
+                .map_or("-", |request| kind(request.kind));
+            let dataset = run
+                .request
+                .as_ref()
+                .map_or("-", |request| request.dataset.as_str());
+            println!(
+                "{:<20} {kind:<10} {:<10} {:>9} {:>6}  {dataset}",
+                run.id.as_str(),
+                run.state.as_str(),
+                run.users,
+                run.jobs
+            );
+        }
+    }
+    session.close().await;
+    Ok(Done::Well)
+}
+
+pub async fn show(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    id: &RunId,
+    follow_it: bool,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, local.dataset.as_deref()).await?;
+    let done = if follow_it {
+        follow(&session, id, None, output).await
+    } else {
+        let queues = Queues::open(&session.redis).await?;
+        let status = Register::new(&session.redis).status(id, &queues).await?;
+        print_status(&status, output)?;
+        Ok(ending(&status))
+    };
+    session.close().await;
+    done
+}
+
+pub async fn cancel(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    id: &RunId,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, local.dataset.as_deref()).await?;
+    let queues = Queues::open(&session.redis).await?;
+    let register = Register::new(&session.redis);
+    let cancelled = register.cancel(id, &queues).await?;
+    if output.json {
+        println!("{}", serde_json::json!({"run": id, "cancelled": cancelled}));
+    } else if cancelled {
+        println!("run {id} is cancelled; results that it wrote stay");
+    } else {
+        println!(
+            "run {id} was over already: {}",
+            register.run(id).await?.state.as_str()
+        );
+    }
+    session.close().await;
+    Ok(Done::Well)
+}
+
+fn ending(status: &RunStatus) -> Done {
+    let well = match status.record.state {
+        RunState::Planning | RunState::Running => true,
+        RunState::Done => status.dead() == 0,
+        RunState::Failed | RunState::Cancelled => false,
+    };
+    if well {
+        Done::Well
+    } else {
+        Done::RunEndedBadly
+    }
+}
+
+fn print_status(status: &RunStatus, output: Output) -> Result<()> {
+    if output.json {
+        println!("{}", serde_json::to_string(status)?);
+        return Ok(());
+    }
+    let record = &status.record;
+    println!(
+        "run {}: {}, {:.1} s",
+        record.id,
+        record.state.as_str(),
+        progress::seconds(status)
+    );
+    if let Some(error) = &record.error {
+        println!("  error      {error}");
+    }
+    if let Some(request) = &record.request {
+        println!("  dataset    {}", request.dataset);
+        println!(
+            "  parameters {}",
+            serde_json::to_string(&request.parameters)?
+        );
+    }
+    let count = |name: &str| status.count(name);
+    println!(
+        "  shards     {} of {} done, {} retried, {} dead",
+        count("done"),
+        record.jobs,
+        count("retried"),
+        count("dead")
+    );
+    println!(
+        "  users      {} of {}, {} with journeys, {} unknown, {} with newer results",
+        count("users"),
+        record.users,
+        count("users_with_journeys"),
+        count("users_unknown") + record.users_unknown,
+        count("users_newer")
+    );
+    println!(
+        "  items      {}: {} in journeys too small to keep, {} without terms, {} beyond the \
+         longest history",
+        count("items"),
+        count("items_in_small_journeys"),
+        count("items_without_terms"),
+        count("items_beyond_history")
+    );
+    println!(
+        "  journeys   {}, {} to name",
+        count("journeys"),
+        count("journeys_to_name")
+    );
+    println!(
+        "  names      {} written, {} outdated before they were, {} jobs left, {} dead",
+        count("named"),
+        count("names_outdated"),
+        status.naming_pending,
+        count("naming_dead")
+    );
+    if count("llm_calls") > 0 {
+        println!(
+            "  model      {} calls, {} tokens in, {} out, {} answers rejected, {} names of terms \
+             instead",
+            count("llm_calls"),
+            count("llm_tokens_in"),
+            count("llm_tokens_out"),
+            count("names_rejected"),
+            count("names_fallback")
+        );
+    }
+    Ok(())
+}
+
+fn kind(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Backfill => "backfill",
+        RunKind::Recompute => "recompute",
+    }
+}

@@ -1,0 +1,92 @@
+//! `sojourn show`
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+use sojourn::journey::{Journey, StageActivity, StageDuration};
+use sojourn::settings::RedisArgs;
+use sojourn::store::{JourneyReader, UserJourneys};
+use sojourn_scheduler::cli::LocalArgs;
+
+use super::session::Session;
+use super::{Done, Output};
+
+pub async fn show(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    user: &str,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, local.dataset.as_deref()).await?;
+    let found = JourneyReader::new(&session.redis).journeys(user).await?;
+    session.close().await;
+    let Some(found) = found else {
+        bail!(
+            "no results for user {user:?}: the id is unknown, no run has come to it yet, or its \
+             results have expired (`sojourn runs` lists runs)"
+        );
+    };
+    if output.json {
+        println!(
+            "{}",
+            serde_json::json!({"user": user, "meta": found.meta, "journeys": found.journeys})
+        );
+    } else {
+        print_user(user, &found);
+    }
+    Ok(Done::Well)
+}
+
+/// Prints a user's journeys for people.
+pub fn print_user(user: &str, found: &UserJourneys) {
+    let plural = if found.journeys.len() == 1 { "" } else { "s" };
+    println!("{}: {} journey{plural}", plain(user), found.journeys.len());
+    for journey in &found.journeys {
+        print_journey(journey);
+    }
+}
+
+fn print_journey(journey: &Journey) {
+    let terms: Vec<&str> = journey
+        .terms
+        .iter()
+        .take(6)
+        .map(|term| term.term.as_str())
+        .collect();
+    let duration = match journey.stage.duration {
+        StageDuration::Evergreen => "evergreen",
+        StageDuration::Situational => "situational",
+    };
+    let activity = match journey.stage.activity {
+        StageActivity::Ongoing => "ongoing",
+        StageActivity::Ended => "ended",
+    };
+    println!(
+        "  {}  [{}, {}]",
+        plain(&journey.name),
+        journey.id,
+        journey.name_source.as_str()
+    );
+    println!(
+        "    {} items, {} to {}, {:.0} % of the history, {duration}, {activity}",
+        journey.size,
+        date(journey.first),
+        date(journey.last),
+        journey.strength * 100.0
+    );
+    println!("    terms: {}", plain(&terms.join(", ")));
+    for title in &journey.titles {
+        println!("    - {}", plain(title));
+    }
+}
+
+fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
+/// Titles and names are other people's text: without control characters they cannot steer the
+/// terminal.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,232 @@
+//! What is in a dataset.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{DatasetError, MANIFEST_FILE, Storage};
+use crate::terms::SalienceParams;
+
+/// The format of datasets that this build writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Number of a shard in its dataset, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ShardIndex(pub u32);
+
+/// What is in a dataset, with checksums.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// Content address: equal for equal content, whenever, wherever and from whichever order of
+    /// rows it was made.
+    pub id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Where items came from.
+    pub items_from: Vec<String>,
+    /// Where interactions came from.
+    pub interactions_from: Vec<String>,
+    /// How terms were weighed.
+    pub salience: SalienceParams,
+    /// How much there is.
+    pub counts: Counts,
+    /// The catalogue file.
+    pub catalogue: FileSummary,
+    /// The shards, by ascending user hash.
+    pub shards: Vec<ShardSummary>,
+}
+
+/// How much there is in a dataset, and what was not taken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Items in the catalogue.
+    pub items: u64,
+    /// Items of which no text says what they are about.
+    pub items_without_terms: u64,
+    /// Different terms in the catalogue.
+    pub terms: u64,
+    /// Users with at least one interaction.
+    pub users: u64,
+    /// Interactions in the shards.
+    pub interactions: u64,
+    /// Rows that were read, of items and interactions.
+    pub rows: u64,
+    /// Rows that were not taken, by reason; each is in the rejects file.
+    pub rejects: BTreeMap<String, u64>,
+    /// Interactions that came earlier in the input than an older one of the same user. Nothing is
+    /// lost: shards are sorted.
+    pub out_of_order: u64,
+    /// First interaction, in milliseconds since 1970.
+    pub first_timestamp: i64,
+    /// Last interaction, in milliseconds since 1970. What is ongoing is judged against it.
+    pub last_timestamp: i64,
+}
+
+/// A file with its checksum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSummary {
+    /// Path inside the dataset.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 in hex, as `sha256sum` prints it.
+    pub sha256: String,
+}
+
+/// A shard of the population.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardSummary {
+    /// Its number.
+    pub index: ShardIndex,
+    /// Its file.
+    #[serde(flatten)]
+    pub file: FileSummary,
+    /// How many users it has.
+    pub users: u64,
+    /// How many interactions they have.
+    pub interactions: u64,
+    /// Smallest hash of a user in it, in hex. See [`user_hash`].
+    #[serde(with = "hex")]
+    pub first_hash: u64,
+    /// Largest hash of a user in it, in hex.
+    #[serde(with = "hex")]
+    pub last_hash: u64,
+    /// Last interaction of any of its users, in milliseconds since 1970.
+    pub latest: i64,
+}
+
+/// The hash that users are partitioned by: XXH3, 64 bits, seed 0, of the id in UTF-8.
+pub fn user_hash(user: &str) -> u64 {
+    xxh3_64(user.as_bytes())
+}
+
+impl Manifest {
+    /// Reads the manifest of the dataset at `location`, a folder or a URL.
+    ///
+    /// # Errors
+    /// When there is no dataset, or not one of this format.
+    pub async fn load(location: &str) -> Result<Manifest, DatasetError> {
+        Manifest::read(&Storage::open(location)?).await
+    }
+
+    pub(super) async fn read(storage: &Storage) -> Result<Manifest, DatasetError> {
+        let bytes = storage.read(MANIFEST_FILE).await?;
+        let damaged = |error: serde_json::Error| storage.damaged(MANIFEST_FILE, error.to_string());
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => {}
+            Some(found) => {
+                return Err(DatasetError::UnknownFormat {
+                    location: storage.location().into(),
+                    found: u32::try_from(found).unwrap_or(u32::MAX),
+                });
+            }
+            None => return Err(storage.damaged(MANIFEST_FILE, "it has no format".into())),
+        }
+        let manifest: Manifest = serde_json::from_value(value).map_err(damaged)?;
+        if manifest.content_id() != manifest.id {
+            let reason = "its content does not match its id".into();
+            return Err(storage.damaged(MANIFEST_FILE, reason));
+        }
+        Ok(manifest)
+    }
+
+    /// The shard that has a user, if any has: users lie in ranges of their hashes.
+    pub fn shard_of(&self, user: &str) -> Option<ShardIndex> {
+        let hash = user_hash(user);
+        let at = self.shards.partition_point(|shard| shard.last_hash < hash);
+        self.shards
+            .get(at)
+            .filter(|shard| shard.first_hash <= hash)
+            .map(|shard| shard.index)
+    }
+
+    /// The content address: a hash over the checksums of the files and over what else a result
+    /// depends on, but not over where and when the dataset was made.
+    pub fn content_id(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.format.to_le_bytes());
+        hash.update(self.counts.last_timestamp.to_le_bytes());
+        let files = std::iter::once(&self.catalogue).chain(self.shards.iter().map(|s| &s.file));
+        for file in files {
+            hash.update(file.sha256.as_bytes());
+        }
+        hex::text(&hash.finalize()[..8])
+    }
+}
+
+impl FileSummary {
+    /// Summarises a file at `path` that is called `name` in the dataset.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path, name: String) -> std::io::Result<FileSummary> {
+        let bytes = path.metadata()?.len();
+        Ok(FileSummary {
+            name,
+            bytes,
+            sha256: sha256_of_file(path)?,
+        })
+    }
+
+    /// Compares a file's content with this summary.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check(&self, content: &[u8]) -> Result<(), String> {
+        if content.len() as u64 != self.bytes {
+            return Err(format!(
+                "it has {} bytes instead of {}",
+                content.len(),
+                self.bytes
+            ));
+        }
+        if hex::text(&Sha256::digest(content)) != self.sha256 {
+            return Err("its checksum is not the one in the manifest".into());
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of a file in hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
+    const BUFFER: usize = 1 << 20;
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::text(&hash.finalize())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Numbers as hex in JSON: JSON numbers lose the low bits of a 64-bit hash in most readers.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn text(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{number:016x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,129 @@
+//! Journeys: the few interests in a history, each a group of the user's own items.
+//!
+//! [`Extractor`] is the way from a history to journeys: the terms of its items ([`ItemVectors`])
+//! are clustered ([`Icpc`]), and each cluster is described. [`keep_identity`] then gives journeys
+//! that a user had before their old ids and names.
+
+mod describe;
+mod extractor;
+mod icpc;
+mod identity;
+mod index;
+mod params;
+mod sum;
+mod vectors;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use extractor::{Extraction, Extractor};
+pub use icpc::{Clusters, Icpc};
+pub use identity::keep_identity;
+pub use params::{Assign, InvalidParams, JourneyParams};
+pub use vectors::{ItemVectors, Vector};
+
+/// One interest journey of one user, as it stands in the results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journey {
+    /// Stable name of the journey among this user's journeys, 8 hex digits.
+    pub id: String,
+    /// What people read.
+    pub name: String,
+    /// Where the name comes from.
+    pub name_source: NameSource,
+    /// What a name depends on, 16 hex digits: another signature, another name.
+    pub signature: String,
+    /// The terms that say most, heaviest first, in the form that the titles use.
+    pub terms: Vec<JourneyTerm>,
+    /// Titles of the most typical items, the medoid first.
+    pub titles: Vec<String>,
+    /// Member items in time order, with their cosine to the journey; the most recent ones only
+    /// where there are many.
+    pub items: Vec<(String, f32)>,
+    /// How many distinct items there are.
+    pub size: u32,
+    /// The journey's share of all weight in the user's history, 0 to 1.
+    pub strength: f32,
+    /// First interaction with a member.
+    pub first: Timestamp,
+    /// Last interaction with a member.
+    pub last: Timestamp,
+    /// Lasting or passing, going on or over.
+    pub stage: Stage,
+}
+
+/// A term of a journey.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JourneyTerm {
+    /// One or two words in the form that is commonest in the catalogue.
+    pub term: String,
+    /// Weight in the journey's unit vector, 0 to 1.
+    pub weight: f32,
+}
+
+/// Where a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameSource {
+    /// Made of terms by the extraction, until a naming worker comes.
+    Provisional,
+    /// The name of an earlier state of the journey, until a naming worker comes.
+    Stale,
+    /// Made of terms, by choice.
+    Terms,
+    /// Written by a language model.
+    Llm,
+    /// Made of terms, because the model's answers failed the checks.
+    Fallback,
+}
+
+impl NameSource {
+    /// Whether a naming worker should look at the journey. Names made of terms by choice are
+    /// offered again, because the choice may have changed since.
+    pub fn wants_name(self) -> bool {
+        matches!(
+            self,
+            NameSource::Provisional | NameSource::Stale | NameSource::Terms
+        )
+    }
+
+    /// As written in the results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NameSource::Provisional => "provisional",
+            NameSource::Stale => "stale",
+            NameSource::Terms => "terms",
+            NameSource::Llm => "llm",
+            NameSource::Fallback => "fallback",
+        }
+    }
+}
+
+/// Where a journey is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// How long the interest lasts.
+    pub duration: StageDuration,
+    /// Whether it goes on.
+    pub activity: StageActivity,
+}
+
+/// How long an interest lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageDuration {
+    /// Pursued for a month or longer.
+    Evergreen,
+    /// Shorter: a trip, a purchase, a season.
+    Situational,
+}
+
+/// Whether an interest goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageActivity {
+    /// Pursued lately.
+    Ongoing,
+    /// Not pursued for two months before the end of the dataset.
+    Ended,
+}

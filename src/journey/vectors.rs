@@ -1,0 +1,110 @@
+//! The term vectors of one user's items, laid out for the clustering.
+
+use std::collections::HashMap;
+
+/// Sparse vectors, one after the other.
+///
+/// Terms are renumbered 0, 1, 2, ... in the order in which they are first met, so that whatever is
+/// kept per term is a plain array as long as this user's own vocabulary. All memory is kept when
+/// the next user comes.
+#[derive(Debug, Default)]
+pub struct ItemVectors {
+    local: HashMap<u32, u32, rustc_hash::FxBuildHasher>,
+    catalogue_terms: Vec<u32>,
+    /// `ends[i]` is where the vector of item `i` ends in `terms` and `weights`.
+    ends: Vec<u32>,
+    terms: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+/// One sparse vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Vector<'a> {
+    /// Local numbers of the terms, each at most once.
+    pub terms: &'a [u32],
+    /// Their weights.
+    pub weights: &'a [f32],
+}
+
+impl<'a> Vector<'a> {
+    /// Pairs of local term and weight. The weights are f32 widened, so that sums of their products
+    /// are exact to well below any threshold.
+    pub fn iter(self) -> impl Iterator<Item = (u32, f64)> + 'a {
+        self.terms
+            .iter()
+            .zip(self.weights)
+            .map(|(&term, &weight)| (term, f64::from(weight)))
+    }
+
+    /// `|x|^2`
+    pub fn square(self) -> f64 {
+        self.weights
+            .iter()
+            .map(|&weight| f64::from(weight) * f64::from(weight))
+            .sum()
+    }
+
+    /// Whether the vector has no term.
+    pub fn is_empty(self) -> bool {
+        self.terms.is_empty()
+    }
+}
+
+impl ItemVectors {
+    /// Forgets the vectors, keeps the memory.
+    pub fn clear(&mut self) {
+        self.local.clear();
+        self.catalogue_terms.clear();
+        self.ends.clear();
+        self.terms.clear();
+        self.weights.clear();
+    }
+
+    /// Adds the vector of the next item: pairs of catalogue term and weight.
+    pub fn push(&mut self, vector: impl IntoIterator<Item = (u32, f32)>) {
+        for (term, weight) in vector {
+            let local = *self.local.entry(term).or_insert_with(|| {
+                self.catalogue_terms.push(term);
+                self.catalogue_terms.len() as u32 - 1
+            });
+            self.terms.push(local);
+            self.weights.push(weight);
+        }
+        self.ends.push(self.terms.len() as u32);
+    }
+
+    /// How many vectors there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// How many different terms there are.
+    pub fn vocabulary(&self) -> usize {
+        self.catalogue_terms.len()
+    }
+
+    /// The catalogue's number of a local term.
+    pub fn catalogue_term(&self, local: u32) -> u32 {
+        self.catalogue_terms[local as usize]
+    }
+
+    /// The vector of an item.
+    pub fn get(&self, item: u32) -> Vector<'_> {
+        let item = item as usize;
+        let start = if item == 0 {
+            0
+        } else {
+            self.ends[item - 1] as usize
+        };
+        let range = start..self.ends[item] as usize;
+        Vector {
+            terms: &self.terms[range.clone()],
+            weights: &self.weights[range],
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Every Redis key that Sojourn uses, in one place. `docs/redis-keys.md` says what is in them.
+//!
+//! Keys that one script touches together share a hash tag, so that they live in one slot of a
+//! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register.
+
+use crate::queue::Kind;
+use crate::run::RunId;
+
+/// The prefix of every key unless `--key-prefix` says otherwise.
+pub const DEFAULT_PREFIX: &str = "sj";
+
+/// Makes key names under one prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    prefix: String,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Keys::new(DEFAULT_PREFIX)
+    }
+}
+
+impl Keys {
+    /// Key names that start with `prefix:`.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Keys {
+            prefix: prefix.into(),
+        }
+    }
+
+    /// Hash of a user: journey id to name. What a recommender reads.
+    pub fn names(&self, user: &str) -> String {
+        format!("{}:{{{user}}}:names", self.prefix)
+    }
+
+    /// Hash of a user: journey id to the journey as JSON, and `_meta`.
+    pub fn journeys(&self, user: &str) -> String {
+        format!("{}:{{{user}}}:journeys", self.prefix)
+    }
+
+    /// Set of user ids that any client may fill and a recompute may name.
+    pub fn cohort(&self, name: &str) -> String {
+        format!("{}:cohort:{name}", self.prefix)
+    }
+
+    /// Stream that asks for runs; one XADD is one run.
+    pub fn triggers(&self) -> String {
+        format!("{}:triggers", self.prefix)
+    }
+
+    /// Hash of a run: what was asked for, its state and its epoch.
+    pub fn run(&self, run: &RunId) -> String {
+        format!("{}:{{runs}}:{run}", self.prefix)
+    }
+
+    /// Sorted set of all runs by the time they were created.
+    pub fn run_index(&self) -> String {
+        format!("{}:{{runs}}:index", self.prefix)
+    }
+
+    /// Set of the runs that are not over.
+    pub fn active_runs(&self) -> String {
+        format!("{}:{{runs}}:active", self.prefix)
+    }
+
+    /// Set of users that a recompute of a cohort is about, as they were when it was planned.
+    pub fn run_users(&self, run: &RunId) -> String {
+        format!("{}:{{runs}}:{run}:users", self.prefix)
+    }
+
+    /// Counter that numbers runs: the newer run has the larger epoch.
+    pub fn epoch(&self) -> String {
+        format!("{}:{{runs}}:epoch", self.prefix)
+    }
+
+    /// Hash of what all processes must agree on, such as the number of partitions.
+    pub fn settings(&self) -> String {
+        format!("{}:{{runs}}:settings", self.prefix)
+    }
+
+    /// The lease of the scheduler that leads.
+    pub fn leader(&self) -> String {
+        format!("{}:{{runs}}:leader", self.prefix)
+    }
+
+    /// The keys of one partition of one kind of queue.
+    pub fn partition(&self, kind: Kind, partition: u32) -> PartitionKeys {
+        PartitionKeys {
+            tag: format!("{}:{{{kind}:{partition}}}", self.prefix),
+        }
+    }
+}
+
+/// Key names of one partition of a queue; all in one slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionKeys {
+    tag: String,
+}
+
+impl PartitionKeys {
+    /// Stream of jobs that go first.
+    pub fn high(&self) -> String {
+        format!("{}:high", self.tag)
+    }
+
+    /// Stream of jobs that go when there is nothing in the high lane.
+    pub fn low(&self) -> String {
+        format!("{}:low", self.tag)
+    }
+
+    /// Sorted set of jobs that wait for another attempt, by the time it is due.
+    pub fn retry(&self) -> String {
+        format!("{}:retry", self.tag)
+    }
+
+    /// Stream of jobs that were given up, with the reason.
+    pub fn dead(&self) -> String {
+        format!("{}:dead", self.tag)
+    }
+
+    /// Hash of a run in this partition: how far it is planned, and its counts.
+    pub fn run(&self, run: &RunId) -> String {
+        format!("{}:run:{run}", self.tag)
+    }
+
+    /// Set of the run's jobs in this partition that are not finished.
+    pub fn pending(&self, run: &RunId) -> String {
+        format!("{}:run:{run}:pending", self.tag)
+    }
+}

@@ -1,0 +1,89 @@
+//! Names for journeys: made of their terms, or written by a language model and checked.
+
+mod answer;
+mod llm;
+mod prompt;
+mod terms;
+
+pub use answer::Rejection;
+pub use llm::{LlmError, LlmNamer, LlmOptions};
+pub use terms::name_of_terms;
+
+use crate::journey::{Journey, NameSource};
+
+/// How journeys get their names.
+#[derive(Debug)]
+pub enum Namer {
+    /// Of their terms.
+    Terms,
+    /// By a language model; of their terms where its answers fail the checks.
+    Llm(Box<LlmNamer>),
+}
+
+/// A name for one journey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// What people read.
+    pub name: String,
+    /// Where it comes from.
+    pub source: NameSource,
+}
+
+/// What is to be named for one user.
+#[derive(Clone, Debug)]
+pub struct Unnamed<'a> {
+    /// Journeys that want a name.
+    pub journeys: Vec<&'a Journey>,
+    /// Names of the user's other journeys; no two journeys of a user share one.
+    pub taken: Vec<&'a str>,
+}
+
+/// What naming some users cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamingCounts {
+    /// Calls to the model.
+    pub calls: u64,
+    /// Tokens sent, as the endpoint counts them.
+    pub tokens_in: u64,
+    /// Tokens received, as the endpoint counts them.
+    pub tokens_out: u64,
+    /// Answers that failed the checks.
+    pub rejected: u64,
+    /// Journeys that got a name made of terms because no answer passed the checks.
+    pub fallbacks: u64,
+}
+
+impl Namer {
+    /// How many journeys are best named at once: the answers of one call are safe before the next
+    /// is made.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Namer::Terms => usize::MAX,
+            Namer::Llm(namer) => namer.batch_size(),
+        }
+    }
+
+    /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`.
+    ///
+    /// # Errors
+    /// When the model cannot be asked. What it answers is never an error: a journey whose answers
+    /// fail the checks gets a name made of its terms.
+    pub async fn name(
+        &self,
+        users: &[Unnamed<'_>],
+    ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
+        match self {
+            Namer::Terms => {
+                let name = |journey: &&Journey| Name {
+                    name: name_of_terms(&journey.terms),
+                    source: NameSource::Terms,
+                };
+                let names = users
+                    .iter()
+                    .map(|user| user.journeys.iter().map(name).collect());
+                Ok((names.collect(), NamingCounts::default()))
+            }
+            Namer::Llm(namer) => namer.name(users).await,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! A worker's loop: take a job, keep its lease alive while it is worked on, settle it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Counts, Failure, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+
+/// How long an idle worker waits at one partition before it looks at the next.
+const IDLE_BLOCK: Duration = Duration::from_millis(250);
+
+/// A lease is renewed this many times before it would run out, so that two lost renewals in a row
+/// do no harm.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// Longest pause after Redis failed.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// First pause after Redis failed; doubled while it goes on.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a worker does with a job.
+pub trait Work: Send + Sync + 'static {
+    /// Works on one job until it is done or `stop` is set; then [`Failure::Interrupted`] hands it
+    /// back.
+    fn perform(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = Result<Counts, Failure>> + Send;
+}
+
+/// How a worker takes jobs.
+#[derive(Clone, Debug)]
+pub struct ConsumerOptions {
+    /// Jobs worked on at once.
+    pub concurrency: usize,
+    /// Silence after which another worker may take a job over.
+    pub lease: Duration,
+    /// How long a worker that was asked to stop may finish what it has begun.
+    pub drain: Duration,
+    /// How often a job is tried.
+    pub retry: RetryPolicy,
+}
+
+/// What a worker did until it stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Jobs finished.
+    pub done: u64,
+    /// Attempts that failed and will be repeated.
+    pub retried: u64,
+    /// Jobs given up.
+    pub dead: u64,
+    /// Jobs handed back because the worker had to stop.
+    pub released: u64,
+    /// Jobs whose lease was lost to another worker or to a cancel.
+    pub lost: u64,
+}
+
+impl Summary {
+    fn count(&mut self, outcome: Option<&Outcome>) {
+        let counter = match outcome {
+            Some(Outcome::Done(_)) => &mut self.done,
+            Some(Outcome::Retry { .. }) => &mut self.retried,
+            Some(Outcome::Dead { .. }) => &mut self.dead,
+            Some(Outcome::Release) => &mut self.released,
+            None => &mut self.lost,
+        };
+        *counter += 1;
+    }
+}
+
+/// Takes jobs of one queue and works on them.
+#[derive(Debug)]
+pub struct Consumer {
+    queue: Queue,
+    worker: String,
+    options: ConsumerOptions,
+}
+
+impl Consumer {
+    /// A consumer with an id that no other process has or had: a lease names its holder by it.
+    pub fn new(queue: Queue, options: ConsumerOptions) -> Consumer {
+        let worker = format!(
+            "{}-{:016x}",
+            std::process::id(),
+            rand::rng().random::<u64>()
+        );
+        Consumer {
+            queue,
+            worker,
+            options,
+        }
+    }
+
+    /// The id under which leases are held.
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// Works until `stop` is set, then drains: begun jobs may finish within the drain time, the
+    /// rest is handed back. Redis being away never ends the loop.
+    pub async fn run<W: Work>(self, work: Arc<W>, stop: CancellationToken) -> Summary {
+        let this = Arc::new(self);
+        let slots = Arc::new(Semaphore::new(this.options.concurrency.max(1)));
+        let jobs = TaskTracker::new();
+        let halt = CancellationToken::new();
+        let summary = Arc::new(Mutex::new(Summary::default()));
+
+        let mut next_partition = rand::rng().random_range(0..this.queue.partitions());
+        let mut pause = FIRST_PAUSE;
+        while !stop.is_cancelled() {
+            let slot = tokio::select! {
+                slot = slots.clone().acquire_owned() => slot,
+                () = stop.cancelled() => break,
+            };
+            // The semaphore is never closed.
+            let Ok(slot) = slot else { break };
+            let lease = match this.next(&mut next_partition).await {
+                Ok(Some(lease)) => lease,
+                Ok(None) => continue,
+                Err(error) => {
+                    let wait = jittered(pause);
+                    tracing::warn!(kind = %this.queue.kind(), %error, ?wait, "cannot take jobs; waiting for Redis");
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    pause = (pause * 2).min(MAX_PAUSE);
+                    continue;
+                }
+            };
+            pause = FIRST_PAUSE;
+            let (this, work, halt, summary) =
+                (this.clone(), work.clone(), halt.clone(), summary.clone());
+            jobs.spawn(async move {
+                let outcome = this.live(&*work, &lease, &halt).await;
+                summary
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .count(outcome.as_ref());
+                drop(slot);
+            });
+        }
+
+        jobs.close();
+        if tokio::time::timeout(this.options.drain, jobs.wait())
+            .await
+            .is_err()
+        {
+            tracing::info!(drain = ?this.options.drain, "handing back what is not finished");
+            halt.cancel();
+            jobs.wait().await;
+        }
+        *summary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job: from any partition at once, else by waiting at one of them for a moment.
+    async fn next(&self, next_partition: &mut u32) -> Result<Option<Lease>, QueueError> {
+        let partitions = self.queue.partitions();
+        for _ in 0..partitions {
+            let partition = *next_partition;
+            *next_partition = (partition + 1) % partitions;
+            let lease = self.options.lease;
+            if let Some(lease) = self
+                .queue
+                .take(&self.worker, partition, 1, lease)
+                .await?
+                .pop()
+            {
+                return Ok(Some(lease));
+            }
+        }
+        let partition = *next_partition;
+        *next_partition = (partition + 1) % partitions;
+        let mut leases = self.queue.wait(&self.worker, partition, IDLE_BLOCK).await?;
+        // A job may have arrived in both lanes at once. There is room for one: the low one goes back.
+        while leases.len() > 1 {
+            if let Some(surplus) = leases.pop() {
+                self.queue
+                    .settle(&self.worker, &surplus, &Outcome::Release)
+                    .await?;
+            }
+        }
+        Ok(leases.pop())
+    }
+
+    /// From a taken job to its end. `None` when the lease was lost on the way.
+    async fn live<W: Work>(
+        &self,
+        work: &W,
+        lease: &Lease,
+        halt: &CancellationToken,
+    ) -> Option<Outcome> {
+        let outcome = if self.options.retry.quarantines(lease.crashes) {
+            let error = format!(
+                "{} workers died or fell silent while they held this job",
+                lease.crashes
+            );
+            Outcome::Dead { error }
+        } else {
+            let stop = halt.child_token();
+            let result = tokio::select! {
+                result = work.perform(lease, &stop) => result,
+                reason = self.keep_alive(lease) => {
+                    tracing::warn!(job = lease.job, run = %lease.run, ?reason, "stopped working on a job");
+                    return None;
+                }
+            };
+            self.options
+                .retry
+                .outcome(result, lease.failures, rand::rng().random())
+        };
+        match &outcome {
+            Outcome::Dead { error } => {
+                tracing::error!(job = lease.job, run = %lease.run, error, "job is dead")
+            }
+            Outcome::Retry { after, error } => {
+                tracing::warn!(job = lease.job, run = %lease.run, error, ?after, "job will be tried again")
+            }
+            Outcome::Done(_) | Outcome::Release => {}
+        }
+        self.settle(lease, &outcome).await.then_some(outcome)
+    }
+
+    /// Renews the lease for as long as it is held; returns when it is not.
+    async fn keep_alive(&self, lease: &Lease) -> Renewal {
+        let interval = self.options.lease / RENEWALS_PER_LEASE;
+        loop {
+            tokio::time::sleep(jittered(interval)).await;
+            match self.queue.renew(&self.worker, lease).await {
+                Ok(Renewal::Held) => {}
+                Ok(end) => return end,
+                // The result scripts are fenced, so working on without a sure lease is harmless.
+                Err(error) => tracing::warn!(job = lease.job, %error, "cannot renew a lease"),
+            }
+        }
+    }
+
+    /// Applies an outcome, for as long as it takes Redis to come back within the lease time.
+    async fn settle(&self, lease: &Lease, outcome: &Outcome) -> bool {
+        let deadline = tokio::time::Instant::now() + self.options.lease;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.queue.settle(&self.worker, lease, outcome).await {
+                Ok(applied) => return applied,
+                Err(error) if tokio::time::Instant::now() >= deadline => {
+                    tracing::error!(job = lease.job, %error, "cannot settle a job; it will be done again");
+                    return false;
+                }
+                Err(error) => {
+                    tracing::warn!(job = lease.job, %error, "cannot settle a job yet");
+                    tokio::time::sleep(jittered(pause)).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// Half to all of `pause`, so that workers that were stopped together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.5..1.0))
+}

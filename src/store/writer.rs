@@ -1,0 +1,183 @@
+//! Writing results, fenced.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::Script;
+
+use super::{Meta, StoreError};
+use crate::connection::Redis;
+use crate::journey::Journey;
+use crate::run::Epoch;
+
+static WRITE_JOURNEYS: LazyLock<FencedScript> =
+    LazyLock::new(|| FencedScript::new(include_str!("write_journeys.lua")));
+static WRITE_NAMES: LazyLock<FencedScript> =
+    LazyLock::new(|| FencedScript::new(include_str!("write_names.lua")));
+
+/// The new results of one user.
+#[derive(Clone, Debug)]
+pub struct UserResult {
+    /// The user.
+    pub user: String,
+    /// Where the results come from; `revision` is the new one.
+    pub meta: Meta,
+    /// The journeys, possibly none.
+    pub journeys: Vec<Journey>,
+}
+
+/// A name for a journey as it was read.
+#[derive(Clone, Debug)]
+pub struct NewName {
+    /// The journey as it stood.
+    pub before: Journey,
+    /// The journey with its new name.
+    pub after: Journey,
+}
+
+/// What became of a user's results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// They are there.
+    Written,
+    /// A newer run or a later attempt had written already; nothing was changed.
+    Stale,
+    /// Somebody wrote since the results were read; nothing was changed, read again.
+    Changed,
+}
+
+/// Writes results. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JourneyWriter {
+    redis: Redis,
+}
+
+impl JourneyWriter {
+    /// A writer over a connection.
+    pub fn new(redis: &Redis) -> JourneyWriter {
+        JourneyWriter {
+            redis: redis.clone(),
+        }
+    }
+
+    /// Replaces the results of some users in one round trip; each user's atomically.
+    ///
+    /// # Errors
+    /// When Redis fails. Some of the users may have been written; writing all again is safe.
+    pub async fn write(
+        &self,
+        results: &[UserResult],
+        ttl: Option<Duration>,
+    ) -> Result<Vec<Written>, StoreError> {
+        let ttl = ttl.map_or(0, |ttl| ttl.as_secs().max(1));
+        let mut calls = WRITE_JOURNEYS.batch();
+        for result in results {
+            let Meta {
+                epoch,
+                attempt,
+                revision,
+                ..
+            } = result.meta;
+            let keys = self.redis.keys();
+            let call = calls.call(&keys.names(&result.user), &keys.journeys(&result.user));
+            call.arg(epoch.0)
+                .arg(attempt)
+                .arg(revision.saturating_sub(1))
+                .arg(ttl);
+            call.arg(json(&result.meta));
+            for journey in &result.journeys {
+                call.arg(&journey.id).arg(&journey.name).arg(json(journey));
+            }
+        }
+        let replies: Vec<String> = calls.query(&self.redis).await?;
+        let written = |reply: String| match reply.as_str() {
+            "written" => Written::Written,
+            "stale" => Written::Stale,
+            _ => Written::Changed,
+        };
+        Ok(replies.into_iter().map(written).collect())
+    }
+
+    /// Names journeys of some users in one round trip. `epoch` is that of the results as they were
+    /// read. Returns how many names of each user were written; the others' journeys have changed
+    /// or were named by somebody else.
+    ///
+    /// # Errors
+    /// When Redis fails; writing again is safe.
+    pub async fn write_names(
+        &self,
+        users: &[(String, Epoch, Vec<NewName>)],
+    ) -> Result<Vec<u64>, StoreError> {
+        let mut calls = WRITE_NAMES.batch();
+        for (user, epoch, names) in users {
+            let keys = self.redis.keys();
+            let call = calls.call(&keys.names(user), &keys.journeys(user));
+            call.arg(epoch.0);
+            for NewName { before, after } in names {
+                call.arg(&before.id)
+                    .arg(&before.signature)
+                    .arg(before.name_source.as_str());
+                call.arg(&after.name).arg(json(after));
+            }
+        }
+        calls.query(&self.redis).await
+    }
+}
+
+/// Results are plain data; serialising them cannot fail.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A script that is called for many users at once.
+struct FencedScript {
+    script: Script,
+    source: &'static str,
+}
+
+impl FencedScript {
+    fn new(source: &'static str) -> Self {
+        FencedScript {
+            script: Script::new(source),
+            source,
+        }
+    }
+
+    /// A batch of calls. It begins by loading the script: a few kilobytes for hundreds of users,
+    /// and neither SCRIPT FLUSH nor a failover can get in between.
+    fn batch(&self) -> Batch<'_> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
+        Batch {
+            hash: self.script.get_hash(),
+            pipeline,
+            calls: 0,
+        }
+    }
+}
+
+struct Batch<'a> {
+    hash: &'a str,
+    pipeline: redis::Pipeline,
+    calls: usize,
+}
+
+impl Batch<'_> {
+    /// Adds a call for one user; its arguments are to follow.
+    fn call(&mut self, names: &str, journeys: &str) -> &mut redis::Pipeline {
+        self.calls += 1;
+        self.pipeline
+            .cmd("EVALSHA")
+            .arg(self.hash)
+            .arg(2)
+            .arg(names)
+            .arg(journeys)
+    }
+
+    async fn query<T: redis::FromRedisValue>(self, redis: &Redis) -> Result<Vec<T>, StoreError> {
+        if self.calls == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(self.pipeline.query_async(&mut redis.commands()).await?)
+    }
+}

@@ -1,0 +1,5 @@
+//! The two workers of Sojourn: [`extraction`] finds journeys, [`naming`] names them. The binary
+//! `sojourn-worker` is a command line around them.
+
+pub mod extraction;
+pub mod naming;
