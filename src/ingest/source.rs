@@ -207,7 +207,8 @@ impl Source {
         &self,
         mut stored: impl Read + 'a,
     ) -> Result<BufReader<Box<dyn Read + 'a>>, IngestError> {
-        let start = start_of(&mut stored).map_err(|error| self.unreadable(error))?;
+        // A whole buffer, because the first bytes of the text tell its delimiter, too.
+        let start = start_of(&mut stored, BUFFER).map_err(|error| self.unreadable(error))?;
         let compression = Compression::of(&start);
         let whole = Cursor::new(start).chain(BufReader::with_capacity(BUFFER, stored));
         let plain: Box<dyn Read + 'a> = match compression {
@@ -233,7 +234,8 @@ impl Source {
     ) -> Result<(File, u64), IngestError> {
         if let Place::Local(path) = &self.place {
             let mut file = File::open(path).map_err(|error| self.unreadable(error))?;
-            let start = start_of(&mut file).and_then(|start| file.rewind().map(|()| start));
+            let start = start_of(&mut file, Compression::MAGIC)
+                .and_then(|start| file.rewind().map(|()| start));
             let start = start.map_err(|error| self.unreadable(error))?;
             if Compression::of(&start) == Compression::None {
                 return Ok((file, self.bytes));
@@ -275,12 +277,10 @@ fn unknown_format(name: &str) -> IngestError {
     }
 }
 
-/// The first bytes, as many as tell how a file is packed.
-fn start_of(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(Compression::MAGIC);
-    input
-        .take(Compression::MAGIC as u64)
-        .read_to_end(&mut start)?;
+/// The first bytes, at most as many as asked for.
+fn start_of(input: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(most);
+    input.take(most as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
