@@ -44,6 +44,7 @@ fn an_input_that_is_a_multiple_of_the_memory_is_ingested_within_it() {
     let rows = generate(folder.path(), 20_000, 256 * MIB);
     let report = ingest_in_child(folder.path(), MEMORY, None);
     assert_eq!(report.interactions, rows);
+    eprintln!("peak {} MiB, {report:?}", report.peak / MIB);
     assert!(report.peak < LIMIT, "{} MiB: {report:?}", report.peak / MIB);
 }
 
