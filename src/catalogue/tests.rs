@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -361,13 +362,22 @@ fn damage_behind_fitting_checksums_is_found_in_every_section_that_can_mislead() 
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// The bytes of a good file, made once for all cases of the property tests.
+fn garden_bytes() -> Vec<u8> {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let make = || {
+        let (_folder, path) = garden_file();
+        fs::read(path).expect("it is there")
+    };
+    BYTES.get_or_init(make).clone()
+}
 
+proptest! {
     #[test]
     fn a_flipped_bit_is_found_or_harmless(places in proptest::collection::vec((any::<prop::sample::Index>(), 0..8u8), 1..4)) {
-        let (_folder, path) = garden_file();
-        let mut bytes = fs::read(&path).expect("it is there");
+        let folder = folder();
+        let path = folder.path().join("catalogue.sjc");
+        let mut bytes = garden_bytes();
         for (place, bit) in places {
             let place = place.index(bytes.len());
             bytes[place] ^= 1 << bit;
@@ -384,8 +394,9 @@ proptest! {
         place in any::<prop::sample::Index>(),
         value in any::<u8>(),
     ) {
-        let (_folder, path) = garden_file();
-        let mut bytes = fs::read(&path).expect("it is there");
+        let folder = folder();
+        let path = folder.path().join("catalogue.sjc");
+        let mut bytes = garden_bytes();
         let length = Header::parse(&bytes).expect("it was just written").extents[section as usize].length;
         forge(&mut bytes, section, place.index(length as usize), value);
         fs::write(&path, &bytes).expect("room");

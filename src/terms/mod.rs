@@ -11,6 +11,7 @@
 //! 4. [`QuantisedVector`] is the form of step 3 that the catalogue stores: one byte a weight.
 
 mod analyser;
+mod capitals;
 mod counter;
 mod params;
 mod salience;

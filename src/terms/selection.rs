@@ -1,6 +1,7 @@
 //! Choosing, out of all terms that occur, those that a vocabulary keeps.
 
 use super::salience::npmi;
+use super::tally::Kind;
 use super::vocabulary::Terms;
 use super::{SalienceParams, Vocabulary, VocabularyStats};
 
@@ -31,15 +32,24 @@ impl<'p> Selection<'p> {
         }
     }
 
+    /// Whether a term of so many items can be kept at all; most bigrams cannot, and need no
+    /// further look.
+    pub(super) fn is_frequent(&self, kind: Kind, document_frequency: u32) -> bool {
+        match kind {
+            Kind::Word => document_frequency >= self.params.min_df,
+            Kind::Bigram => document_frequency >= self.bigram_floor,
+        }
+    }
+
     pub(super) fn offer_word(&mut self, stem: &str, surface: &str, document_frequency: u32) {
-        if document_frequency >= self.params.min_df {
+        if self.is_frequent(Kind::Word, document_frequency) {
             self.words.push(stem, surface, document_frequency, 0.0);
             self.make_room();
         }
     }
 
     pub(super) fn offer_bigram(&mut self, stems: &str, surface: &str, document_frequency: u32) {
-        if document_frequency < self.bigram_floor {
+        if !self.is_frequent(Kind::Bigram, document_frequency) {
             return;
         }
         let words = stems.split_once(' ').and_then(|(first, second)| {

@@ -5,9 +5,6 @@ use std::collections::HashMap;
 use super::Analyser;
 use crate::item::Item;
 
-/// Bytes that a counted key takes beyond its own: allocation, entry and empty slots of the table.
-const KEY_OVERHEAD: usize = 80;
-
 /// In how many items something occurs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
@@ -76,8 +73,6 @@ impl<'a> Key<'a> {
 #[derive(Default)]
 pub(super) struct Tally {
     counts: HashMap<Box<[u8]>, Entry>,
-    /// About how much memory the table takes.
-    pub(super) bytes: usize,
 }
 
 #[derive(Default)]
@@ -125,10 +120,7 @@ impl Tally {
     fn note(&mut self, key: &[u8], item: u32, case_tells: bool) {
         let entry = match self.counts.get_mut(key) {
             Some(entry) => entry,
-            None => {
-                self.bytes += key.len() + KEY_OVERHEAD;
-                self.counts.entry(key.into()).or_default()
-            }
+            None => self.counts.entry(key.into()).or_default(),
         };
         if entry.last_item != item {
             entry.last_item = item;
@@ -140,26 +132,9 @@ impl Tally {
         }
     }
 
-    /// Adds the counts of other items.
-    pub(super) fn merge(&mut self, other: Tally) {
-        if self.counts.is_empty() {
-            *self = other;
-            return;
-        }
-        for (key, entry) in other.counts {
-            let bytes = key.len() + KEY_OVERHEAD;
-            let sum = self.counts.entry(key).or_insert_with(|| {
-                self.bytes += bytes;
-                Entry::default()
-            });
-            sum.count.add(entry.count);
-        }
-    }
-
-    /// Takes all counts out, in no order.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Box<[u8]>, Count)> {
-        let all = std::mem::take(self);
-        all.counts
+    /// All counts, in no order.
+    pub(super) fn into_counts(self) -> impl Iterator<Item = (Box<[u8]>, Count)> {
+        self.counts
             .into_iter()
             .map(|(key, entry)| (key, entry.count))
     }
@@ -211,33 +186,6 @@ mod tests {
             count(&tally, Kind::Bigram, "black cat", "black cat").items,
             1
         );
-    }
-
-    #[test]
-    fn tallies_of_parts_add_up_to_the_tally_of_the_whole() {
-        let analyser = Analyser::new(&SalienceParams::default());
-        let items: Vec<Item> = ["red tea", "Red tea and green tea", "green Tea"]
-            .iter()
-            .map(|title| Item {
-                title: (*title).into(),
-                ..Item::default()
-            })
-            .collect();
-        let whole = Tally::of(&items, &analyser);
-        let mut sum = Tally::default();
-        for item in &items {
-            sum.merge(Tally::of(std::slice::from_ref(item), &analyser));
-        }
-        assert_eq!(sum.bytes, whole.bytes);
-        let sorted = |mut tally: Tally| {
-            let mut counts: Vec<_> = tally
-                .drain()
-                .map(|(key, count)| (key, count.to_bytes()))
-                .collect();
-            counts.sort();
-            counts
-        };
-        assert_eq!(sorted(sum), sorted(whole));
     }
 
     #[test]

@@ -1,0 +1,210 @@
+//! The queue on a real server.
+
+mod support;
+
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use sojourn::connection::Redis;
+use sojourn::queue::{Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal};
+use sojourn::run::RunId;
+use support::Server;
+
+const LEASE: Duration = Duration::from_secs(600);
+
+/// A lease that is over at once, for taking jobs over.
+const NO_LEASE: Duration = Duration::ZERO;
+
+fn run() -> RunId {
+    RunId::parse("1763947200000-0").unwrap()
+}
+
+fn jobs(ids: &[&str]) -> Vec<NewJob> {
+    ids.iter().map(|&id| NewJob { id: id.into(), payload: id.as_bytes().into() }).collect()
+}
+
+async fn queue(server: &Server) -> (Redis, Queue) {
+    let redis = server.connect().await;
+    let queue = Queue::new(redis.clone(), Kind::Extract, 1);
+    (redis, queue)
+}
+
+async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
+    queue.take(worker, 0, 1, lease).await.unwrap().pop()
+}
+
+#[tokio::test]
+async fn a_job_is_handed_out_once_and_counted_once() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let lease = take(&queue, "w1", LEASE).await.unwrap();
+    assert_eq!((lease.job.as_str(), lease.attempt()), ("a", 1));
+    assert_eq!(take(&queue, "w2", LEASE).await, None);
+
+    let done = Outcome::Done(vec![("users", 7)]);
+    assert!(queue.settle("w1", &lease, &done).await.unwrap());
+    assert!(!queue.settle("w1", &lease, &done).await.unwrap(), "the second time changes nothing");
+    let standing = queue.standing(&run()).await.unwrap();
+    assert_eq!((standing.pending, standing.count("done"), standing.count("users")), (0, 1, 7));
+    assert_eq!(queue.depth(Lane::Low, 0).await.unwrap(), 0, "a finished job leaves the stream");
+}
+
+#[tokio::test]
+async fn the_high_lane_goes_first() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["low"])).await.unwrap();
+    queue.enqueue(&run(), Lane::High, 0, &jobs(&["high"])).await.unwrap();
+    assert_eq!(take(&queue, "w", LEASE).await.unwrap().job, "high");
+    assert_eq!(take(&queue, "w", LEASE).await.unwrap().job, "low");
+}
+
+#[tokio::test]
+async fn a_job_of_a_silent_worker_goes_to_another_and_the_first_can_do_no_more() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let first = take(&queue, "w1", LEASE).await.unwrap();
+    let second = take(&queue, "w2", NO_LEASE).await.unwrap();
+    assert_eq!((second.attempt(), second.crashes), (2, 1));
+
+    assert_eq!(queue.renew("w1", &first).await.unwrap(), Renewal::Lost);
+    assert!(!queue.settle("w1", &first, &Outcome::Done(vec![("users", 1)])).await.unwrap());
+    assert!(!queue.settle("w1", &first, &Outcome::Release).await.unwrap());
+    assert_eq!(queue.renew("w2", &second).await.unwrap(), Renewal::Held);
+    assert!(queue.settle("w2", &second, &Outcome::Done(vec![("users", 1)])).await.unwrap());
+    assert_eq!(queue.standing(&run()).await.unwrap().count("users"), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_took_its_own_job_over_has_a_new_lease() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let first = take(&queue, "w", LEASE).await.unwrap();
+    let second = take(&queue, "w", NO_LEASE).await.unwrap();
+    assert_eq!(queue.renew("w", &first).await.unwrap(), Renewal::Lost);
+    assert_eq!(queue.renew("w", &second).await.unwrap(), Renewal::Held);
+}
+
+#[tokio::test]
+async fn a_renewed_lease_is_not_taken_over() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let lease = take(&queue, "w1", LEASE).await.unwrap();
+    // The lease has to age for the renewal to be seen.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(queue.renew("w1", &lease).await.unwrap(), Renewal::Held);
+    assert_eq!(take(&queue, "w2", Duration::from_millis(250)).await, None);
+    assert_eq!(lease.attempt(), 1, "a renewal is no delivery");
+}
+
+#[tokio::test]
+async fn a_failed_job_waits_and_comes_back_with_its_failures_counted() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::High, 0, &jobs(&["a"])).await.unwrap();
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    let later = Outcome::Retry { after: Duration::from_secs(600), error: "busy".into() };
+    assert!(queue.settle("w", &lease, &later).await.unwrap());
+    assert_eq!(take(&queue, "w", NO_LEASE).await, None, "it is not due");
+    assert_eq!(queue.standing(&run()).await.unwrap().pending, 1, "the run waits for it");
+
+    // Time passes.
+    let key = redis.keys().partition(Kind::Extract, 0).retry();
+    let members: Vec<Vec<u8>> = redis.commands().zrange(&key, 0, -1).await.unwrap();
+    let () = redis.commands().zadd(&key, &members[0], 0).await.unwrap();
+    let again = take(&queue, "w", LEASE).await.unwrap();
+    assert_eq!((again.job.as_str(), again.failures, again.attempt()), ("a", 1, 2));
+    assert_eq!((again.lane, again.payload.as_slice()), (Lane::High, &b"a"[..]));
+}
+
+#[tokio::test]
+async fn a_job_that_is_given_up_is_kept_with_the_reason_and_ends_its_run() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    let dead = Outcome::Dead { error: "no such shard".into() };
+    assert!(queue.settle("w", &lease, &dead).await.unwrap());
+    let standing = queue.standing(&run()).await.unwrap();
+    assert_eq!((standing.pending, standing.count("dead"), standing.count("done")), (0, 1, 0));
+    let key = redis.keys().partition(Kind::Extract, 0).dead();
+    let letters: redis::streams::StreamRangeReply =
+        redis.commands().xrange_all(&key).await.unwrap();
+    let field = |name: &str| letters.ids[0].get::<String>(name).unwrap();
+    assert_eq!((field("error"), field("job"), field("worker")), ("no such shard".into(), "a".into(), "w".into()));
+}
+
+#[tokio::test]
+async fn a_job_that_is_handed_back_is_there_for_the_next_without_a_failure() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await.unwrap();
+    let lease = take(&queue, "w1", LEASE).await.unwrap();
+    assert!(queue.settle("w1", &lease, &Outcome::Release).await.unwrap());
+    let again = take(&queue, "w2", LEASE).await.unwrap();
+    assert_eq!((again.failures, again.crashes, again.attempt()), (0, 0, 2));
+}
+
+#[tokio::test]
+async fn planning_twice_queues_once_even_when_jobs_are_done_already() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    let plan = jobs(&["a", "b", "c"]);
+    let planned = queue.enqueue_planned(&run(), Lane::Low, 0, 0, &plan[..2]).await.unwrap();
+    assert_eq!(planned, Some(2));
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    queue.settle("w", &lease, &Outcome::Done(vec![])).await.unwrap();
+
+    // A scheduler that was restarted begins at 0, and is told to go on at 2.
+    assert_eq!(queue.enqueue_planned(&run(), Lane::Low, 0, 0, &plan[..2]).await.unwrap(), Some(2));
+    assert_eq!(queue.depth(Lane::Low, 0).await.unwrap(), 1);
+    assert_eq!(queue.enqueue_planned(&run(), Lane::Low, 0, 2, &plan[2..]).await.unwrap(), Some(3));
+    assert_eq!(queue.standing(&run()).await.unwrap().count("jobs"), 3);
+}
+
+#[tokio::test]
+async fn a_cancelled_run_leaves_the_queue_and_its_workers_notice() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    let other = RunId::parse("1763947200001-0").unwrap();
+    queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a", "b"])).await.unwrap();
+    queue.enqueue(&other, Lane::Low, 0, &jobs(&["c"])).await.unwrap();
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    assert_eq!(queue.cancel(&run()).await.unwrap(), 2);
+
+    assert_ne!(queue.renew("w", &lease).await.unwrap(), Renewal::Held);
+    assert!(!queue.settle("w", &lease, &Outcome::Done(vec![("users", 5)])).await.unwrap());
+    assert_eq!(queue.standing(&run()).await.unwrap().count("users"), 0);
+    assert!(!queue.enqueue(&run(), Lane::Low, 0, &jobs(&["d"])).await.unwrap());
+    assert_eq!(take(&queue, "w", NO_LEASE).await.unwrap().job, "c", "other runs go on");
+}
+
+#[tokio::test]
+async fn an_entry_that_is_no_job_goes_to_the_dead_letters() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    let keys = redis.keys().partition(Kind::Extract, 0);
+    let _: String = redis.commands().xadd(keys.low(), "*", &[("hello", "world")]).await.unwrap();
+    assert_eq!(take(&queue, "w", LEASE).await, None);
+    let dead: u64 = redis.commands().xlen(keys.dead()).await.unwrap();
+    let left: u64 = redis.commands().xlen(keys.low()).await.unwrap();
+    assert_eq!((dead, left), (1, 0));
+}
+
+#[tokio::test]
+async fn waiting_ends_with_the_job_that_arrives() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    // Makes the groups.
+    assert_eq!(take(&queue, "w", LEASE).await, None);
+    let waiting = queue.wait("w", 0, Duration::from_secs(2));
+    let arriving = queue.clone();
+    let run = run();
+    let jobs = jobs(&["a"]);
+    let (taken, _) = tokio::join!(waiting, arriving.enqueue(&run, Lane::Low, 0, &jobs));
+    assert_eq!(taken.unwrap()[0].job, "a");
+}

@@ -1,0 +1,250 @@
+//! What the integration tests share: real servers, the real programs, the real data.
+
+// Every test file uses a part of it.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sojourn::connection::{Redis, RedisOptions};
+
+/// How long anything may take before a test gives up. Generous: machines are busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program of the workspace. `cargo build --workspace --bins` makes them.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test has a path");
+    // target/<profile>/deps/<test>
+    let folder = test.ancestors().nth(2).expect("the test is in target/<profile>/deps");
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: run cargo build --workspace --bins", path.display());
+    path
+}
+
+/// The server program under test.
+pub fn server_program() -> PathBuf {
+    if let Some(named) = std::env::var_os("SOJOURN_REDIS_SERVER") {
+        return named.into();
+    }
+    let fetched = root().join(".tools/server");
+    if fetched.is_file() {
+        return fetched;
+    }
+    for name in ["redis-server", "valkey-server"] {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.is_file());
+        if let Some(found) = found {
+            return found;
+        }
+    }
+    panic!("there is no Redis: run `make redis`");
+}
+
+/// Real data that is not part of the repository. `None`, with a note, where it is not there; in CI
+/// it must be.
+pub fn shared_data(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("SOJOURN_SHARED_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from)
+        .join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing in CI", folder.display());
+    eprintln!("skipped: {} is not there", folder.display());
+    None
+}
+
+/// A server of the test's own, on a socket in a folder of its own.
+pub struct Server {
+    pub folder: tempfile::TempDir,
+    child: Child,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::start_with(&[])
+    }
+
+    /// With further arguments of the server program.
+    pub fn start_with(arguments: &[&str]) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        let child = spawn_server(folder.path(), &arguments);
+        let server = Server { folder, child, arguments };
+        server.wait_until_up();
+        server
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub async fn connect(&self) -> Redis {
+        Redis::connect(&RedisOptions::new(self.url())).await.expect("the server answers")
+    }
+
+    /// Ends the server without warning.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server ends");
+    }
+
+    /// Starts it again on its data.
+    pub fn restart(&mut self) {
+        self.child = spawn_server(self.folder.path(), &self.arguments);
+        self.wait_until_up();
+    }
+
+    fn wait_until_up(&self) {
+        wait_for("the server", || {
+            std::os::unix::net::UnixStream::connect(self.socket()).ok().map(|_| ())
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn_server(folder: &Path, arguments: &[String]) -> Child {
+    Command::new(server_program())
+        .args(["--port", "0", "--save", "", "--appendonly", "yes", "--dir"])
+        .arg(folder)
+        .arg("--unixsocket")
+        .arg(folder.join("redis.sock"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the server program runs")
+}
+
+/// Waits until `look` finds something.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        // Another process is waited for; there is nothing to be woken by.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// `sojourn` with arguments, to its end, without settings from outside.
+pub fn sojourn(arguments: &[&str]) -> Output {
+    command("sojourn").args(arguments).output().expect("sojourn runs")
+}
+
+/// A program of the workspace, without settings from outside.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    for (variable, _) in std::env::vars() {
+        if variable.starts_with("SOJOURN_") {
+            command.env_remove(variable);
+        }
+    }
+    command.env("SOJOURN_REDIS_SERVER", server_program()).stdin(Stdio::null());
+    command
+}
+
+/// A process that is killed when the test is over.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts a program against a server. Its log goes to a file in the server's folder.
+    pub fn start(name: &str, arguments: &[&str], server: &Server) -> Running {
+        let number = std::fs::read_dir(server.folder.path()).map_or(0, Iterator::count);
+        let log = server.folder.path().join(format!("{name}-{number}.log"));
+        let log = std::fs::File::create(log).expect("a log file");
+        let child = command(name)
+            .args(arguments)
+            .env("SOJOURN_REDIS", server.url())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the program runs");
+        Running(child)
+    }
+
+    /// Asks the process to stop and returns how it ended.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let kill = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill runs");
+        assert!(kill.success());
+        self.0.wait().expect("the process ends")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a program said, for messages of assertions.
+pub fn said(output: &Output) -> String {
+    format!(
+        "{}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The last line of standard output as JSON.
+pub fn json(output: &Output) -> serde_json::Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_else(|| panic!("no output: {}", said(output)));
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+/// A small dataset of `users` users who all look at the same two groups of items.
+pub fn small_dataset(folder: &Path, users: usize, users_per_shard: usize) -> PathBuf {
+    let mut items = String::from("item_id,title,description\n");
+    for n in 0..6 {
+        items.push_str(&format!("uke{n},Ukulele fingerstyle lesson {n},Fingerpicking chords\n"));
+        items.push_str(&format!("hyd{n},Hydroponic lettuce tower {n},Nutrient solution pump\n"));
+    }
+    let mut interactions = String::from("user_id,item_id,timestamp,weight\n");
+    for user in 0..users {
+        for n in 0..6 {
+            let time = 1_760_000_000 + n * 86_400 + user;
+            interactions.push_str(&format!("u{user},uke{n},{time},1\n"));
+            interactions.push_str(&format!("u{user},hyd{n},{},1\n", time + 40));
+        }
+    }
+    std::fs::write(folder.join("items.csv"), items).expect("room on disk");
+    std::fs::write(folder.join("interactions.csv"), interactions).expect("room on disk");
+    let out = folder.join("dataset");
+    let output = sojourn(&[
+        "ingest",
+        "--items",
+        &folder.join("items.csv").display().to_string(),
+        "--interactions",
+        &folder.join("interactions.csv").display().to_string(),
+        "--users-per-shard",
+        &users_per_shard.to_string(),
+        "--out",
+        &out.display().to_string(),
+    ]);
+    assert!(output.status.success(), "{}", said(&output));
+    out
+}
