@@ -39,7 +39,7 @@ fn an_input_that_is_a_multiple_of_the_memory_is_ingested_within_it() {
     const MEMORY: u64 = 32 * MIB;
     // The budget twice (while one buffer grows into the next, there are both), and what program,
     // threads, vocabulary and the readers of sorted runs take.
-    const LIMIT: u64 = 112 * MIB;
+    const LIMIT: u64 = 128 * MIB;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let rows = generate(folder.path(), 20_000, 256 * MIB);
     let report = ingest_in_child(folder.path(), MEMORY, None);

@@ -26,7 +26,8 @@ pub struct Storage {
 
 impl Storage {
     /// The storage at a path or a URL (`file://`, `s3://`, `gs://`, `az://`). Credentials come from
-    /// the environment, in the variables that the vendors' own tools use.
+    /// the environment, in the variables that the vendors' own tools use. For a URL of an object
+    /// store, the process has to have installed a provider of cryptography for rustls.
     ///
     /// # Errors
     /// When the URL is of no known kind, or what it needs is not set.
