@@ -106,7 +106,7 @@ fn a_catalogue_holds_what_was_written() {
     let (path, summary) = write(&garden(), &SalienceParams::default(), &folder);
     let catalogue = Catalogue::open(&path).expect("it was just written");
     assert_eq!(catalogue.len(), 5);
-    assert_eq!(catalogue.terms_per_item(), 12);
+    assert_eq!(catalogue.terms_per_item(), 16);
     for (position, item) in garden().iter().enumerate() {
         let index = ItemIndex(position as u32);
         assert_eq!(catalogue.item_id(index), item.id);

@@ -93,37 +93,50 @@ impl Icpc {
         journeys
     }
 
-    /// Lets journeys join older ones as items join journeys, oldest first. Returns whether any did;
-    /// then others may have come close enough, and another pass is due. Every pass but the last
-    /// leaves fewer journeys, so the passes end.
+    /// Merges every two journeys that are each other's most similar one, at or above `mu`. Returns
+    /// whether there were any; then others may have come close enough, and another round is due.
+    /// The most similar pair of all is always such a pair, so the rounds end where no pair is
+    /// similar enough; and as far pairs wait for near ones, the order of the history matters less
+    /// than in the walk.
     fn merge(&mut self, items: &ItemVectors, journeys: &mut Vec<Vec<u32>>, mu: f64) -> bool {
-        self.index.clear(items.vocabulary());
-        let before = journeys.len();
-        let mut merged: Vec<Vec<u32>> = Vec::with_capacity(before);
-        for members in journeys.drain(..) {
-            let norm = self.sum.of(items, &members);
-            let similarities = self
+        self.index_journeys(items, journeys);
+        let mut closest: Vec<Option<u32>> = Vec::with_capacity(journeys.len());
+        for (this, members) in journeys.iter().enumerate() {
+            let norm = self.sum.of(items, members);
+            let others = self
                 .index
                 .dots(self.sum.iter())
+                .filter(|&(journey, ..)| journey as usize != this)
                 .map(|(journey, dot, other)| (journey, dot / (other.sqrt() * norm)));
-            let journey = match nearest(similarities, mu) {
-                Some((journey, _)) => journey,
-                None => {
-                    merged.push(Vec::new());
-                    self.index.open()
-                }
+            closest.push(nearest(others, mu).map(|(journey, _)| journey));
+        }
+        let before = journeys.len();
+        for older in 0..before {
+            let Some(younger) = closest[older].map(|journey| journey as usize) else {
+                continue;
             };
-            let target = &mut merged[journey as usize];
-            for item in members {
+            if older < younger && closest[younger] == Some(older as u32) {
+                let members = std::mem::take(&mut journeys[younger]);
+                let union = &mut journeys[older];
+                union.extend(members);
+                union.sort_unstable();
                 // With `Assign::Every` the two may share members, which still count once.
-                if let Err(position) = target.binary_search(&item) {
-                    target.insert(position, item);
-                    self.index.add(journey, items.get(item));
-                }
+                union.dedup();
             }
         }
-        *journeys = merged;
+        journeys.retain(|members| !members.is_empty());
         journeys.len() < before
+    }
+
+    /// Fills the index with journeys as they are, numbered by their positions.
+    fn index_journeys(&mut self, items: &ItemVectors, journeys: &[Vec<u32>]) {
+        self.index.clear(items.vocabulary());
+        for members in journeys {
+            let journey = self.index.open();
+            for &item in members {
+                self.index.add(journey, items.get(item));
+            }
+        }
     }
 
     /// Offers every item to the journeys as they are now, not counting the item itself where it is
@@ -135,13 +148,11 @@ impl Icpc {
         journeys: &[Vec<u32>],
         params: &JourneyParams,
     ) -> Vec<Vec<u32>> {
-        self.index.clear(items.vocabulary());
+        self.index_journeys(items, journeys);
         let mut homes: Vec<Vec<u32>> = vec![Vec::new(); items.len()];
-        for members in journeys {
-            let journey = self.index.open();
+        for (journey, members) in journeys.iter().enumerate() {
             for &item in members {
-                self.index.add(journey, items.get(item));
-                homes[item as usize].push(journey);
+                homes[item as usize].push(journey as u32);
             }
         }
         let epsilon = f64::from(params.epsilon);

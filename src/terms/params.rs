@@ -16,6 +16,10 @@ pub const TERMS_PER_ITEM: RangeInclusive<usize> = 8..=16;
 pub const VOCABULARY_LIMIT: usize = u32::MAX as usize;
 
 /// How much an occurrence in each field of an item counts.
+///
+/// Equal boosts are the default because they cluster best: on mixes of four curated collections
+/// from three sources and the demo's population, a title that counts two or three times costs 0.02
+/// of the adjusted Rand index each time. Titles are often playful, descriptions say what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldBoosts {
@@ -32,9 +36,9 @@ pub struct FieldBoosts {
 impl Default for FieldBoosts {
     fn default() -> Self {
         FieldBoosts {
-            title: 3.0,
-            tags: 2.0,
-            queries: 3.0,
+            title: 1.0,
+            tags: 1.0,
+            queries: 1.0,
             description: 1.0,
         }
     }
@@ -102,7 +106,8 @@ pub struct SalienceParams {
     pub language: Language,
     /// What an occurrence counts, by field.
     pub boosts: FieldBoosts,
-    /// Terms kept of each item, 8 to 16. With 12, an item's record fills one cache line.
+    /// Terms kept of each item, 8 to 16. With 12, an item's record fills one cache line; 16, the
+    /// default, gain 0.02 of the adjusted Rand index on curated collections for a third more bytes.
     pub terms_per_item: usize,
     /// Items a term has to occur in. A term of one item alone can never connect it to another, yet
     /// would take its part of the vector's length: hence 2.
@@ -131,7 +136,7 @@ impl Default for SalienceParams {
         SalienceParams {
             language: Language::English,
             boosts: FieldBoosts::default(),
-            terms_per_item: 12,
+            terms_per_item: 16,
             min_df: 2,
             bigram_min_df: None,
             bigram_min_npmi: 0.25,

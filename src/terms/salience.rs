@@ -71,6 +71,7 @@ pub(super) fn npmi(pair: u32, first: u32, second: u32, items: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FieldBoosts;
     use super::*;
 
     fn evidence() -> Evidence {
@@ -86,7 +87,14 @@ mod tests {
 
     #[test]
     fn a_word_weighs_what_the_formula_says() {
-        let params = SalienceParams::default();
+        let boosts = FieldBoosts {
+            title: 3.0,
+            ..FieldBoosts::default()
+        };
+        let params = SalienceParams {
+            boosts,
+            ..SalienceParams::default()
+        };
         let weight = salience(
             &Evidence {
                 occurrences: [1, 0, 0, 3],

@@ -1,0 +1,264 @@
+//! The clustering against a reference that is slow and obvious: dense vectors, sums computed anew
+//! for every comparison.
+
+use proptest::prelude::*;
+use sojourn::journey::{Assign, Clusters, Icpc, ItemVectors, JourneyParams};
+
+/// Terms in the random vocabulary: few, so that items share some.
+const TERMS: usize = 12;
+
+type Dense = [f64; TERMS];
+
+fn dot(a: &Dense, b: &Dense) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn cosine(a: &Dense, b: &Dense) -> f64 {
+    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
+}
+
+fn sum<'a>(members: impl IntoIterator<Item = &'a u32>, items: &[Dense]) -> Dense {
+    let mut sum = [0.0; TERMS];
+    for &member in members {
+        for (sum, weight) in sum.iter_mut().zip(items[member as usize]) {
+            *sum += weight;
+        }
+    }
+    sum
+}
+
+/// Equal but for the order in which floating-point sums were taken: such pairs may be decided
+/// either way, and no data decides on the sixteenth digit.
+const NOISE: f64 = 1e-9;
+
+/// The reference. `None` when a decision hung on rounding noise.
+fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
+    let epsilon = f64::from(params.epsilon);
+    let empty = |item: &Dense| item.iter().all(|&weight| weight == 0.0);
+    let mut journeys: Vec<Vec<u32>> = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        if empty(item) {
+            continue;
+        }
+        let similarities: Vec<f64> = journeys
+            .iter()
+            .map(|members| cosine(item, &sum(members, items)))
+            .collect();
+        let joined = join(&similarities, epsilon, params.assign)?;
+        if joined.is_empty() {
+            journeys.push(vec![number as u32]);
+        }
+        for journey in joined {
+            journeys[journey].push(number as u32);
+        }
+    }
+
+    if let Some(mu) = params.merge {
+        loop {
+            let sums: Vec<Dense> = journeys.iter().map(|members| sum(members, items)).collect();
+            let closest: Vec<Option<usize>> = (0..sums.len())
+                .map(|this| {
+                    let similarities: Vec<f64> = (0..sums.len())
+                        .map(|other| {
+                            if other == this {
+                                -1.0
+                            } else {
+                                cosine(&sums[this], &sums[other])
+                            }
+                        })
+                        .collect();
+                    Some(
+                        join(&similarities, f64::from(mu), Assign::Nearest)?
+                            .first()
+                            .copied(),
+                    )
+                })
+                .collect::<Option<_>>()?;
+            let mut merged = false;
+            for older in 0..closest.len() {
+                let Some(younger) = closest[older] else {
+                    continue;
+                };
+                if older < younger && closest[younger] == Some(older) {
+                    let members = std::mem::take(&mut journeys[younger]);
+                    journeys[older].extend(members);
+                    journeys[older].sort_unstable();
+                    journeys[older].dedup();
+                    merged = true;
+                }
+            }
+            journeys.retain(|members| !members.is_empty());
+            if !merged {
+                break;
+            }
+        }
+    }
+
+    if params.reassign {
+        let mut moved = vec![Vec::new(); journeys.len()];
+        for (number, item) in items.iter().enumerate() {
+            if empty(item) {
+                continue;
+            }
+            let number = number as u32;
+            let similarities: Vec<f64> = journeys
+                .iter()
+                .map(|members| {
+                    let others: Vec<u32> = members
+                        .iter()
+                        .copied()
+                        .filter(|&member| member != number)
+                        .collect();
+                    if others.is_empty() {
+                        0.0
+                    } else {
+                        cosine(item, &sum(&others, items))
+                    }
+                })
+                .collect();
+            let mut joined = join(&similarities, epsilon, params.assign)?;
+            if joined.is_empty() {
+                joined = (0..journeys.len())
+                    .filter(|&j| journeys[j].contains(&number))
+                    .collect();
+            }
+            for journey in joined {
+                moved[journey].push(number);
+            }
+        }
+        moved.retain(|members: &Vec<u32>| !members.is_empty());
+        journeys = moved;
+    }
+
+    journeys.sort();
+    let (dropped, journeys) = journeys
+        .into_iter()
+        .partition(|members| members.len() <= params.drop_at_most as usize);
+    let without_terms = (0..items.len())
+        .filter(|&at| empty(&items[at]))
+        .map(|at| at as u32);
+    Some(Clusters {
+        journeys,
+        dropped,
+        without_terms: without_terms.collect(),
+    })
+}
+
+/// The journeys that an item of these similarities joins.
+fn join(similarities: &[f64], least: f64, assign: Assign) -> Option<Vec<usize>> {
+    if similarities
+        .iter()
+        .any(|similarity| (similarity - least).abs() < NOISE)
+    {
+        return None;
+    }
+    let near: Vec<usize> = (0..similarities.len())
+        .filter(|&at| similarities[at] >= least)
+        .collect();
+    if assign == Assign::Every {
+        return Some(near);
+    }
+    let Some(&first) = near.first() else {
+        return Some(Vec::new());
+    };
+    let best = near.iter().fold(first, |best, &at| {
+        if similarities[at] > similarities[best] {
+            at
+        } else {
+            best
+        }
+    });
+    let close = near
+        .iter()
+        .filter(|&&at| similarities[best] - similarities[at] < NOISE)
+        .count();
+    (close == 1).then(|| vec![best])
+}
+
+fn vectors(items: &[Dense]) -> ItemVectors {
+    let mut vectors = ItemVectors::default();
+    for item in items {
+        // Catalogue terms are anything; spread them out.
+        let terms = item.iter().enumerate().filter(|(_, weight)| **weight > 0.0);
+        vectors.push(terms.map(|(term, &weight)| (term as u32 * 1000 + 7, weight as f32)));
+    }
+    vectors
+}
+
+/// An item of up to four terms, of unit length in f32.
+fn item() -> impl Strategy<Value = Dense> {
+    prop::collection::vec((0..TERMS, 1u8..=255), 0..=4).prop_map(|terms| {
+        let mut item = [0.0; TERMS];
+        for (term, weight) in terms {
+            item[term] = f64::from(weight);
+        }
+        let norm = dot(&item, &item).sqrt();
+        if norm > 0.0 {
+            for weight in &mut item {
+                *weight = f64::from((*weight / norm) as f32);
+            }
+        }
+        item
+    })
+}
+
+fn params() -> impl Strategy<Value = JourneyParams> {
+    let merge = prop::option::of(0.05f32..0.9);
+    (0.02f32..0.9, any::<bool>(), merge, any::<bool>(), 0u32..4).prop_map(
+        |(epsilon, every, merge, reassign, drop_at_most)| JourneyParams {
+            epsilon,
+            assign: if every {
+                Assign::Every
+            } else {
+                Assign::Nearest
+            },
+            merge,
+            reassign,
+            drop_at_most,
+            ..JourneyParams::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn inverted_lists_give_what_dense_vectors_give(
+        items in prop::collection::vec(item(), 0..40),
+        params in params(),
+    ) {
+        let Some(expected) = reference(&items, &params) else {
+            return Err(TestCaseError::reject("a decision hangs on rounding noise"));
+        };
+        prop_assert_eq!(Icpc::default().cluster(&vectors(&items), &params), expected);
+    }
+
+    #[test]
+    fn every_item_is_somewhere(
+        items in prop::collection::vec(item(), 0..60),
+        params in params(),
+    ) {
+        let found = Icpc::default().cluster(&vectors(&items), &params);
+        let mut seen: Vec<u32> = found.journeys.iter().chain(&found.dropped).flatten().copied()
+            .chain(found.without_terms.iter().copied()).collect();
+        seen.sort_unstable();
+        if params.assign == Assign::Nearest {
+            prop_assert_eq!(seen.len(), items.len(), "an item is in one place");
+        }
+        seen.dedup();
+        prop_assert_eq!(seen, (0..items.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_was_clustered_before_changes_nothing(
+        first in prop::collection::vec(item(), 0..40),
+        second in prop::collection::vec(item(), 0..40),
+        params in params(),
+    ) {
+        let mut used = Icpc::default();
+        used.cluster(&vectors(&first), &params);
+        let fresh = Icpc::default().cluster(&vectors(&second), &params);
+        prop_assert_eq!(used.cluster(&vectors(&second), &params), fresh);
+    }
+}
