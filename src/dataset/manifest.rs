@@ -64,10 +64,26 @@ pub struct Counts {
     /// Interactions that came earlier in the input than an older one of the same user. Nothing is
     /// lost: shards are sorted.
     pub out_of_order: u64,
+    /// The first row of which that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_out_of_order: Option<InputPlace>,
+    /// Rows that repeat an item in files that are read for items and for interactions: there an
+    /// item comes as often as somebody met it, and the first row is the one that counts.
+    #[serde(default)]
+    pub repeated_items: u64,
     /// First interaction, in milliseconds since 1970.
     pub first_timestamp: i64,
     /// Last interaction, in milliseconds since 1970. What is ongoing is judged against it.
     pub last_timestamp: i64,
+}
+
+/// A row of an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputPlace {
+    /// The file, as it was found.
+    pub file: String,
+    /// Line, from 1; in Parquet the row, from 1.
+    pub line: u64,
 }
 
 /// A file with its checksum.
@@ -177,19 +193,29 @@ impl FileSummary {
         })
     }
 
+    /// Compares a local file with this summary, reading it a part at a time.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check_file(&self, path: &Path) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        let bytes = path.metadata().map_err(text)?.len();
+        self.compare(bytes, &sha256_of_file(path).map_err(text)?)
+    }
+
     /// Compares a file's content with this summary.
     ///
     /// # Errors
     /// What differs.
     pub fn check(&self, content: &[u8]) -> Result<(), String> {
-        if content.len() as u64 != self.bytes {
-            return Err(format!(
-                "it has {} bytes instead of {}",
-                content.len(),
-                self.bytes
-            ));
+        self.compare(content.len() as u64, &hex::text(&Sha256::digest(content)))
+    }
+
+    fn compare(&self, bytes: u64, sha256: &str) -> Result<(), String> {
+        if bytes != self.bytes {
+            return Err(format!("it has {bytes} bytes instead of {}", self.bytes));
         }
-        if hex::text(&Sha256::digest(content)) != self.sha256 {
+        if sha256 != self.sha256 {
             return Err("its checksum is not the one in the manifest".into());
         }
         Ok(())

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use manifest::{
-    Counts, FORMAT, FileSummary, Manifest, ShardIndex, ShardSummary, sha256_of_file, user_hash,
+    Counts, FORMAT, FileSummary, InputPlace, Manifest, ShardIndex, ShardSummary, sha256_of_file,
+    user_hash,
 };
 pub use shard::{ShardWriter, WrittenShard};
 pub use storage::Storage;
@@ -124,6 +125,7 @@ pub struct Dataset {
     storage: Storage,
     manifest: Manifest,
     catalogue: Arc<Catalogue>,
+    catalogue_path: PathBuf,
 }
 
 impl Dataset {
@@ -147,6 +149,7 @@ impl Dataset {
             storage,
             manifest,
             catalogue: Arc::new(catalogue),
+            catalogue_path: path,
         })
     }
 
@@ -182,7 +185,12 @@ impl Dataset {
     /// # Errors
     /// The first file that is not what the manifest says.
     pub async fn verify(&self) -> Result<(), DatasetError> {
-        read_verified(&self.storage, &self.manifest.catalogue).await?;
+        let catalogue = self.manifest.catalogue.clone();
+        let path = self.catalogue_path.clone();
+        let checked = tokio::task::spawn_blocking(move || catalogue.check_file(&path)).await;
+        checked
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|reason| self.storage.damaged(CATALOGUE_FILE, reason))?;
         for shard in &self.manifest.shards {
             self.read_shard(shard.index).await?;
         }
@@ -207,19 +215,23 @@ async fn cached_catalogue(
     if path.is_file() {
         return Ok(path);
     }
-    let bytes = read_verified(storage, &manifest.catalogue).await?;
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(cache)?;
-        // Another worker may do the same; whoever renames last, the content is equal.
-        let mut file = tempfile::NamedTempFile::new_in(cache)?;
-        std::io::Write::write_all(&mut file, &bytes)?;
-        file.persist(&path)?;
-        Ok(())
-    };
-    write().map_err(|error| DatasetError::Storage {
+    let failed = |error: std::io::Error| DatasetError::Storage {
         location: storage.location().into(),
         file: path.display().to_string(),
         reason: error.to_string(),
-    })?;
+    };
+    std::fs::create_dir_all(cache).map_err(failed)?;
+    // Another worker may do the same; whoever renames last, the content is equal.
+    let file = tempfile::NamedTempFile::new_in(cache).map_err(failed)?;
+    storage.download(CATALOGUE_FILE, file.path()).await?;
+    let summary = manifest.catalogue.clone();
+    let (file, checked) = tokio::task::spawn_blocking(move || {
+        let checked = summary.check_file(file.path());
+        (file, checked)
+    })
+    .await
+    .map_err(|error| failed(std::io::Error::other(error)))?;
+    checked.map_err(|reason| storage.damaged(CATALOGUE_FILE, reason))?;
+    file.persist(&path).map_err(|error| failed(error.error))?;
     Ok(path)
 }

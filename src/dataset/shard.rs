@@ -43,6 +43,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub struct ShardWriter {
     writer: ArrowWriter<File>,
     users: u64,
+    last_user: String,
     interactions: u64,
     latest: i64,
 }
@@ -75,12 +76,14 @@ impl ShardWriter {
         Ok(ShardWriter {
             writer,
             users: 0,
+            last_user: String::new(),
             interactions: 0,
             latest: i64::MIN,
         })
     }
 
-    /// Adds a user's history. Users must come in ascending order of their ids.
+    /// Adds a user's history, or the next part of the last user's. Users must come in ascending
+    /// order of their ids.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -108,7 +111,10 @@ impl ShardWriter {
                 .write(&RecordBatch::try_new(SCHEMA.clone(), columns)?)?;
             self.interactions += rows as u64;
         }
-        self.users += 1;
+        if self.users == 0 || self.last_user != history.user {
+            self.users += 1;
+            self.last_user.clone_from(&history.user);
+        }
         Ok(())
     }
 
@@ -122,6 +128,7 @@ impl ShardWriter {
             users,
             interactions,
             latest,
+            ..
         } = self;
         writer.close()?;
         Ok(WrittenShard {

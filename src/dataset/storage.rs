@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use super::DatasetError;
@@ -23,7 +26,8 @@ pub struct Storage {
 
 impl Storage {
     /// The storage at a path or a URL (`file://`, `s3://`, `gs://`, `az://`). Credentials come from
-    /// the environment, in the variables that the vendors' own tools use.
+    /// the environment, in the variables that the vendors' own tools use. For a URL of an object
+    /// store, the process has to have installed a provider of cryptography for rustls.
     ///
     /// # Errors
     /// When the URL is of no known kind, or what it needs is not set.
@@ -105,12 +109,58 @@ impl Storage {
             file: name.into(),
             reason,
         };
-        let bytes = tokio::fs::read(from)
+        let mut file = tokio::fs::File::open(from)
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let object = self.object(name);
-        let put = self.store.put(&object, PutPayload::from(bytes)).await;
-        put.map(|_| ()).map_err(|error| failed(error.to_string()))
+        // In parts: a catalogue can be larger than memory, and than what one request may carry.
+        let mut object = BufWriter::new(self.store.clone(), self.object(name));
+        let copied = tokio::io::copy(&mut file, &mut object).await;
+        match copied {
+            Ok(_) => object
+                .shutdown()
+                .await
+                .map_err(|error| failed(error.to_string())),
+            Err(error) => {
+                // The first error is the one to report; parts without an end are no object.
+                let _ = object.abort().await;
+                Err(failed(error.to_string()))
+            }
+        }
+    }
+
+    /// Copies a file to a local one, a part at a time.
+    ///
+    /// # Errors
+    /// When it is missing, the storage fails or the local file cannot be written.
+    pub async fn download(&self, name: &str, to: &Path) -> Result<(), DatasetError> {
+        let failed = |reason: String| DatasetError::Storage {
+            location: self.location.clone(),
+            file: name.into(),
+            reason,
+        };
+        let result = match self.store.get(&self.object(name)).await {
+            Ok(result) => result,
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(DatasetError::Missing {
+                    location: self.location.clone(),
+                    file: name.into(),
+                });
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let mut parts = result.into_stream();
+        let mut file = tokio::fs::File::create(to)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|error| failed(error.to_string()))?;
+            file.write_all(&part)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        file.flush()
+            .await
+            .map_err(|error| failed(error.to_string()))
     }
 
     fn object(&self, name: &str) -> ObjectPath {

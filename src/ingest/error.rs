@@ -19,15 +19,20 @@ pub enum IngestError {
         reason: String,
     },
     /// An input broke off, or is not what its name says.
-    #[error("{file}: cannot be read: {reason}")]
+    #[error(
+        "{file}: cannot be read as {expected}: {reason}; it may be cut off, damaged or of another \
+         kind than its name says: copy or export it again"
+    )]
     Unreadable {
         /// The file.
         file: String,
+        /// What its name says that it is.
+        expected: &'static str,
         /// What is wrong with it.
         reason: String,
     },
     /// An input holds no row.
-    #[error("{file}: is empty; {what} were expected there")]
+    #[error("{file}: has no rows; {what} were expected there, so see where it is written")]
     Empty {
         /// The file.
         file: String,
@@ -49,6 +54,31 @@ pub enum IngestError {
         /// The columns that are there.
         found: String,
     },
+    /// An input has a column twice.
+    #[error("{file}: there are several columns {column:?}; rename all but one")]
+    AmbiguousColumn {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+    },
+    /// A column of Parquet holds something that no field can be.
+    #[error(
+        "{file}: column {column:?} for {field} is of type {found}; expected is {expected}. Cast it \
+         where the file is written, or name another with --map {field}=COLUMN"
+    )]
+    ColumnType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// The field that it was to be.
+        field: &'static str,
+        /// Its type.
+        found: String,
+        /// Types that would do.
+        expected: &'static str,
+    },
     /// The mapping of fields to columns makes no sense.
     #[error("mapping: {0}")]
     Mapping(String),
@@ -68,6 +98,27 @@ pub enum IngestError {
         reasons: String,
         /// Where to look.
         rejects_file: PathBuf,
+    },
+    /// No row was taken.
+    #[error(
+        "none of {rows} rows of {what} could be taken: {reasons}. All of them are in \
+         {rejects_file}"
+    )]
+    NothingTaken {
+        /// Items or interactions.
+        what: &'static str,
+        /// Rows that were read.
+        rows: u64,
+        /// The commonest reasons, with an example each.
+        reasons: String,
+        /// Where to look.
+        rejects_file: PathBuf,
+    },
+    /// What stands where the dataset should go is none, so that it is not replaced.
+    #[error("{path} is not a dataset, so --force does not replace it; write to another place")]
+    NotADataset {
+        /// The place.
+        path: String,
     },
     /// There is something already where the dataset should go.
     #[error("{path} exists; write to another place, or replace it with --force")]

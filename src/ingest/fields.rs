@@ -276,9 +276,11 @@ impl Cell<'_> {
             Cell::Float(number) => Some(*number),
             Cell::Time(_) | Cell::List(_) => None,
         };
+        // Checked as it is stored: 1e300 is finite, and as `f32` it is not.
+        let number = number.map(|number| number as f32);
         match number.filter(|number| number.is_finite() && *number >= 0.0) {
-            Some(number) => Ok(Some(number as f32)),
-            None => Err(invalid(field, self, "a number, 0 or larger")),
+            Some(number) => Ok(Some(number)),
+            None => Err(invalid(field, self, "a finite number, 0 or larger")),
         }
     }
 
@@ -405,7 +407,7 @@ mod tests {
     fn a_weight_must_be_finite_and_not_negative() {
         assert_eq!(text("2.5").weight("weight"), Ok(Some(2.5)));
         assert_eq!(text("").weight("weight"), Ok(None));
-        for bad in ["NaN", "-1", "inf", "many"] {
+        for bad in ["NaN", "-1", "inf", "1e300", "many"] {
             assert!(text(bad).weight("weight").is_err(), "{bad}");
         }
     }

@@ -10,14 +10,18 @@
 
 mod error;
 mod fields;
+mod interactions;
+mod items;
 mod pipeline;
 mod progress;
 mod rejects;
 mod rows;
+mod shards;
 mod sorted;
 mod source;
+mod staging;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use error::IngestError;
@@ -25,6 +29,7 @@ pub use fields::{Columns, FieldMap};
 pub use progress::{IngestProgress, Phase};
 pub use rejects::Reason;
 
+use self::staging::Staging;
 use crate::dataset::{CATALOGUE_FILE, MANIFEST_FILE, Manifest, REJECTS_FILE, Storage};
 use crate::terms::SalienceParams;
 
@@ -161,97 +166,6 @@ struct Built {
     staging: Staging,
 }
 
-/// Where a dataset is built.
-enum Staging {
-    /// Beside its place, renamed at the end.
-    Beside {
-        partial: tempfile::TempDir,
-        out: PathBuf,
-    },
-    /// In a folder that is gone afterwards, to be uploaded from.
-    Scratch(tempfile::TempDir),
-}
-
-impl Staging {
-    fn new(options: &IngestOptions, remote: bool) -> Result<Staging, IngestError> {
-        let write_error = |path: &Path| {
-            let path = path.to_owned();
-            move |error: std::io::Error| IngestError::Write {
-                path,
-                reason: error.to_string(),
-            }
-        };
-        if remote {
-            let scratch = tempfile::tempdir().map_err(write_error(&std::env::temp_dir()))?;
-            return Ok(Staging::Scratch(scratch));
-        }
-        let out = PathBuf::from(options.out.strip_prefix("file://").unwrap_or(&options.out));
-        if out.exists() && !options.force {
-            return Err(IngestError::Exists {
-                path: options.out.clone(),
-            });
-        }
-        let parent = match out.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        std::fs::create_dir_all(&parent).map_err(write_error(&parent))?;
-        let partial = tempfile::Builder::new()
-            .prefix(".sojourn-ingest-")
-            .tempdir_in(&parent)
-            .map_err(write_error(&parent))?;
-        Ok(Staging::Beside { partial, out })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Staging::Beside { partial, .. } | Staging::Scratch(partial) => partial.path(),
-        }
-    }
-
-    /// Where the rejects stay when there is no dataset.
-    fn keep_rejects(&self, options: &IngestOptions) -> Option<PathBuf> {
-        let path = PathBuf::from(format!(
-            "{}.rejects.jsonl",
-            options.out.trim_end_matches('/')
-        ));
-        match self {
-            Staging::Beside { partial, .. } => {
-                std::fs::rename(partial.path().join(REJECTS_FILE), &path)
-                    .ok()
-                    .map(|()| path)
-            }
-            Staging::Scratch(scratch) => {
-                let path = std::env::temp_dir().join(path.file_name()?);
-                std::fs::copy(scratch.path().join(REJECTS_FILE), &path)
-                    .ok()
-                    .map(|_| path)
-            }
-        }
-    }
-
-    /// Puts the finished dataset in its place.
-    fn finish(self) -> Result<Staging, IngestError> {
-        let Staging::Beside { partial, out } = self else {
-            return Ok(self);
-        };
-        let move_in = || -> std::io::Result<()> {
-            if out.exists() {
-                std::fs::remove_dir_all(&out)?;
-            }
-            // Temporary folders are private to their owner; workers may be others.
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(partial.path(), mode)?;
-            std::fs::rename(partial.path(), &out)
-        };
-        move_in().map_err(|error| IngestError::Write {
-            path: out.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(Staging::Beside { partial, out })
-    }
-}
-
 fn build(
     options: &IngestOptions,
     remote: bool,
@@ -264,22 +178,14 @@ fn build(
             manifest,
             staging: staging.finish()?,
         }),
-        Err(IngestError::TooManyRejects {
-            rejects,
-            rows,
-            max,
-            reasons,
-            rejects_file,
-        }) => {
-            let rejects_file = staging.keep_rejects(options).unwrap_or(rejects_file);
-            Err(IngestError::TooManyRejects {
-                rejects,
-                rows,
-                max,
-                reasons,
-                rejects_file,
-            })
+        Err(mut error) => {
+            if let IngestError::TooManyRejects { rejects_file, .. }
+            | IngestError::NothingTaken { rejects_file, .. } = &mut error
+                && let Some(kept) = staging.keep_rejects(options)
+            {
+                *rejects_file = kept;
+            }
+            Err(error)
         }
-        Err(error) => Err(error),
     }
 }

@@ -53,6 +53,25 @@ impl Reason {
     }
 }
 
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// For items.
+    Items,
+    /// For interactions.
+    Interactions,
+}
+
+impl InputKind {
+    /// In messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InputKind::Items => "items",
+            InputKind::Interactions => "interactions",
+        }
+    }
+}
+
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -76,10 +95,40 @@ struct RejectedRow<'a> {
 pub struct Rejects {
     path: PathBuf,
     writer: BufWriter<File>,
-    files: Vec<String>,
     max_share: f64,
+    /// Files of the input at hand.
+    files: Vec<String>,
+    input: InputKind,
+    /// Rows and rejects of the input at hand. Items and interactions are judged apart: a few
+    /// thousand bad interactions are nothing beside ten million good items.
+    tally: Tally,
+    /// Those of the inputs before.
+    before: Tally,
+}
+
+/// Rows, and how many of them were rejected for which reason, each with an example.
+#[derive(Debug, Default)]
+struct Tally {
     rows: u64,
     counts: BTreeMap<Reason, (u64, String)>,
+}
+
+impl Tally {
+    fn rejects(&self) -> u64 {
+        self.counts.values().map(|(count, _)| count).sum()
+    }
+
+    /// The commonest reasons.
+    fn reasons(&self) -> String {
+        let mut counts: Vec<_> = self.counts.iter().collect();
+        counts.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        let reasons: Vec<String> = counts
+            .into_iter()
+            .take(REASONS)
+            .map(|(reason, (count, example))| format!("{count} {} ({example})", reason.as_str()))
+            .collect();
+        reasons.join("; ")
+    }
 }
 
 impl Rejects {
@@ -92,11 +141,23 @@ impl Rejects {
         Ok(Rejects {
             path: path.into(),
             writer: BufWriter::new(file),
-            files: Vec::new(),
             max_share,
-            rows: 0,
-            counts: BTreeMap::new(),
+            files: Vec::new(),
+            input: InputKind::Items,
+            tally: Tally::default(),
+            before: Tally::default(),
         })
+    }
+
+    /// Begins with the files of an input, which are numbered from 0 again.
+    pub fn begin_input(&mut self, input: InputKind) {
+        self.input = input;
+        self.files.clear();
+        let done = std::mem::take(&mut self.tally);
+        self.before.rows += done.rows;
+        for (reason, (count, example)) in done.counts {
+            self.before.counts.entry(reason).or_insert((0, example)).0 += count;
+        }
     }
 
     /// Names the next input file and returns its number.
@@ -105,9 +166,14 @@ impl Rejects {
         self.files.len() as u32 - 1
     }
 
+    /// What a file of the input at hand is called.
+    pub fn file_name(&self, file: u32) -> String {
+        self.files.get(file as usize).cloned().unwrap_or_default()
+    }
+
     /// Counts a row that was read, taken or not.
     pub fn count_row(&mut self) {
-        self.rows += 1;
+        self.tally.rows += 1;
     }
 
     /// Rejects a row.
@@ -130,33 +196,23 @@ impl Rejects {
             line: position.line,
             reason,
             message,
-            excerpt: excerpt
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(MAX_EXCERPT)
-                .collect(),
+            excerpt: printable(excerpt),
         };
         let example = || format!("{file}, line {}: {message}", position.line);
-        self.counts
-            .entry(reason)
-            .or_insert_with(|| (0, example()))
-            .0 += 1;
+        let count = self.tally.counts.entry(reason);
+        count.or_insert_with(|| (0, example())).0 += 1;
         serde_json::to_writer(&mut self.writer, &row)
             .map_err(std::io::Error::from)
             .and_then(|()| self.writer.write_all(b"\n"))
             .map_err(|error| write_error(&self.path, &error))?;
-        let hopeless = EARLY_SHARE.max(self.max_share) * self.rows as f64;
-        if self.rows >= EARLY_ROWS && self.total() as f64 > hopeless {
+        let hopeless = EARLY_SHARE.max(self.max_share) * self.tally.rows as f64;
+        if self.tally.rows >= EARLY_ROWS && self.tally.rejects() as f64 > hopeless {
             return self.check();
         }
         Ok(())
     }
 
-    fn total(&self) -> u64 {
-        self.counts.values().map(|(count, _)| count).sum()
-    }
-
-    /// Checks the share of rejects.
+    /// Checks the share of rejects among the rows of the input at hand.
     ///
     /// # Errors
     /// When it is above what is allowed.
@@ -164,24 +220,31 @@ impl Rejects {
         self.writer
             .flush()
             .map_err(|error| write_error(&self.path, &error))?;
-        let rejects = self.total();
-        if rejects as f64 <= self.max_share * self.rows as f64 {
+        let Tally { rows, .. } = self.tally;
+        let rejects = self.tally.rejects();
+        if rejects as f64 <= self.max_share * rows as f64 {
             return Ok(());
         }
-        let mut counts: Vec<_> = self.counts.iter().collect();
-        counts.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-        let reasons: Vec<String> = counts
-            .into_iter()
-            .take(REASONS)
-            .map(|(reason, (count, example))| format!("{count} {} ({example})", reason.as_str()))
-            .collect();
         Err(IngestError::TooManyRejects {
             rejects,
-            rows: self.rows,
+            rows,
             max: self.max_share,
-            reasons: reasons.join("; "),
+            reasons: self.tally.reasons(),
             rejects_file: self.path.clone(),
         })
+    }
+
+    /// The error for an input of which no row was taken, however many may be rejected.
+    pub fn nothing_taken(&mut self) -> IngestError {
+        if let Err(error) = self.check() {
+            return error;
+        }
+        IngestError::NothingTaken {
+            what: self.input.as_str(),
+            rows: self.tally.rows,
+            reasons: self.tally.reasons(),
+            rejects_file: self.path.clone(),
+        }
     }
 
     /// Rows read, and rejects by reason. The file is complete afterwards.
@@ -190,17 +253,82 @@ impl Rejects {
     /// As [`Rejects::check`].
     pub fn finish(mut self) -> Result<(u64, BTreeMap<String, u64>), IngestError> {
         self.check()?;
-        let counts = self
-            .counts
-            .iter()
-            .map(|(reason, (count, _))| (reason.as_str().into(), *count));
-        Ok((self.rows, counts.collect()))
+        self.begin_input(self.input);
+        let counts = self.before.counts.iter();
+        let counts = counts.map(|(reason, (count, _))| (reason.as_str().into(), *count));
+        Ok((self.before.rows, counts.collect()))
     }
+}
+
+/// The beginning of a row in a form that a terminal can show: somebody will look at it there.
+fn printable(excerpt: &str) -> String {
+    let mut printable = String::new();
+    for c in excerpt.chars().take(MAX_EXCERPT) {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
 }
 
 fn write_error(path: &Path, error: &std::io::Error) -> IngestError {
     IngestError::Write {
         path: path.into(),
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejects(max_share: f64) -> (tempfile::TempDir, Rejects) {
+        let folder = tempfile::tempdir().unwrap();
+        let rejects = Rejects::create(&folder.path().join("rejects.jsonl"), max_share).unwrap();
+        (folder, rejects)
+    }
+
+    const FIRST: Position = Position { file: 0, line: 1 };
+
+    #[test]
+    fn many_good_items_do_not_hide_that_all_interactions_are_bad() {
+        let (_folder, mut rejects) = rejects(0.01);
+        rejects.begin_input(InputKind::Items);
+        (0..1_000_000).for_each(|_| rejects.count_row());
+        rejects.check().unwrap();
+        rejects.begin_input(InputKind::Interactions);
+        rejects.begin_file("log.csv");
+        for _ in 0..100 {
+            rejects.count_row();
+            rejects
+                .reject(FIRST, Reason::UnknownItem, "item \"x\" is not there", "x")
+                .unwrap();
+        }
+        let error = rejects.finish().unwrap_err().to_string();
+        assert!(
+            error.contains("100 of 100 rows") && error.contains("log.csv, line 1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_input_that_is_hopeless_is_given_up_before_its_end() {
+        let (_folder, mut rejects) = rejects(0.01);
+        rejects.begin_file("log.csv");
+        let gave_up = (1..=2 * EARLY_ROWS).find(|_| {
+            rejects.count_row();
+            rejects
+                .reject(FIRST, Reason::InvalidValue, "no time", "")
+                .is_err()
+        });
+        assert_eq!(gave_up, Some(EARLY_ROWS));
+    }
+
+    #[test]
+    fn an_excerpt_is_capped_and_cannot_write_to_a_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{9b}\tc"), "a\\u{1b}[2Jb\\u{9b}\\tc");
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_EXCERPT);
     }
 }

@@ -135,42 +135,20 @@ impl InteractionSorter {
     /// All interactions, sorted; equal ones in the order of the input.
     pub fn finish(self) -> io::Result<SortedInteractions> {
         let merged = self.sorter.into_stream_merger_iter().map_err(io_error)?;
-        Ok(SortedInteractions {
-            merged,
-            ahead: None,
-        })
+        Ok(SortedInteractions(merged))
     }
 }
 
 /// Interactions, sorted.
-pub(super) struct SortedInteractions {
-    merged: Merged,
-    /// Read, but of another user than was asked for.
-    ahead: Option<PlacedInteraction>,
-}
+pub(super) struct SortedInteractions(Merged);
 
 impl SortedInteractions {
     /// The next interaction.
     pub fn next(&mut self) -> io::Result<Option<PlacedInteraction>> {
-        if let Some(ahead) = self.ahead.take() {
-            return Ok(Some(ahead));
-        }
-        let Some((key, value)) = self.merged.next().map_err(io_error)? else {
+        let Some((key, value)) = self.0.next().map_err(io_error)? else {
             return Ok(None);
         };
         decode(key, value).map(Some).ok_or_else(damaged)
-    }
-
-    /// The next interaction, if it is of this user.
-    pub fn next_of(&mut self, user: &str) -> io::Result<Option<PlacedInteraction>> {
-        let next = self.next()?;
-        match next {
-            Some(placed) if placed.user != user => {
-                self.ahead = Some(placed);
-                Ok(None)
-            }
-            next => Ok(next),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Input files: where they are, and their bytes, decompressed.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,12 +29,38 @@ pub enum Format {
     Dat,
 }
 
-/// How a file is packed.
+impl Format {
+    /// In messages.
+    fn as_str(self) -> &'static str {
+        match self {
+            Format::Csv => "CSV",
+            Format::Jsonl => "JSON lines",
+            Format::Parquet => "Parquet",
+            Format::Dat => "MovieLens' .dat",
+        }
+    }
+}
+
+/// How a file is packed. Its first bytes tell: names are wrong where a download was unpacked on
+/// the way, or packed by a job that did not say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compression {
     None,
     Gzip,
     Zstd,
+}
+
+impl Compression {
+    /// Bytes that are needed to tell.
+    const MAGIC: usize = 4;
+
+    fn of(start: &[u8]) -> Compression {
+        match start {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
 }
 
 /// One input file.
@@ -46,7 +72,8 @@ pub struct Source {
     pub format: Format,
     /// Its size as it is stored.
     pub bytes: u64,
-    compression: Compression,
+    /// Whether it was named itself, and not found in a folder, by a glob or under a prefix.
+    pub named: bool,
     place: Place,
 }
 
@@ -67,15 +94,36 @@ impl Source {
             location: name.clone(),
             reason: error.to_string(),
         })?;
-        let (format, compression) = recognise(&name).ok_or_else(|| unknown_format(&name))?;
+        let format = recognise(&name).ok_or_else(|| unknown_format(&name))?;
         let place = Place::Local(path.to_owned());
         Ok(Source {
             name,
             format,
             bytes: metadata.len(),
-            compression,
+            named: true,
             place,
         })
+    }
+
+    /// The files of all locations in the order of their names, each once, so that the order in
+    /// which they were given makes no difference.
+    ///
+    /// # Errors
+    /// See [`Source::resolve`].
+    pub fn resolve_all(locations: &[String]) -> Result<Vec<Source>, IngestError> {
+        let mut sources = Vec::new();
+        for location in locations {
+            sources.extend(Source::resolve(location)?);
+        }
+        sources.sort_by(|a: &Source, b| (&a.name, !a.named).cmp(&(&b.name, !b.named)));
+        sources.dedup_by(|second, first| {
+            let again = second.name == first.name;
+            if again {
+                tracing::warn!("{} is given twice and read once", second.name);
+            }
+            again
+        });
+        Ok(sources)
     }
 
     /// The files that a location means: a file, a folder (its files of known formats), a glob, or
@@ -114,7 +162,14 @@ impl Source {
                 "there is no file of a known format; {KNOWN}"
             )));
         }
-        paths.iter().map(|path| Source::local(path)).collect()
+        let found = |path: &PathBuf| {
+            let source = Source::local(path)?;
+            Ok(Source {
+                named: false,
+                ..source
+            })
+        };
+        paths.iter().map(found).collect()
     }
 
     /// The bytes, decompressed. Bytes as stored are counted in `progress`.
@@ -141,25 +196,34 @@ impl Source {
                 ))
             }
         };
-        let counted = BufReader::with_capacity(
-            BUFFER,
-            Counted {
-                inner: stored,
-                progress,
-            },
-        );
-        let plain: Box<dyn Read + 'a> = match self.compression {
-            Compression::None => Box::new(counted),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
-            Compression::Zstd => Box::new(
-                zstd::Decoder::with_buffer(counted).map_err(|error| self.unreadable(error))?,
-            ),
+        let stored = Counted {
+            inner: stored,
+            progress,
+        };
+        self.unpack(stored)
+    }
+
+    fn unpack<'a>(
+        &self,
+        mut stored: impl Read + 'a,
+    ) -> Result<BufReader<Box<dyn Read + 'a>>, IngestError> {
+        // A whole buffer, because the first bytes of the text tell its delimiter, too.
+        let start = start_of(&mut stored, BUFFER).map_err(|error| self.unreadable(error))?;
+        let compression = Compression::of(&start);
+        let whole = Cursor::new(start).chain(BufReader::with_capacity(BUFFER, stored));
+        let plain: Box<dyn Read + 'a> = match compression {
+            Compression::None => Box::new(whole),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+            Compression::Zstd => {
+                Box::new(zstd::Decoder::with_buffer(whole).map_err(|error| self.unreadable(error))?)
+            }
         };
         Ok(BufReader::with_capacity(BUFFER, plain))
     }
 
     /// The file as a local, uncompressed one, for formats that are not read from front to back.
-    /// Copied into `scratch` where it is not.
+    /// Copied into `scratch` where it is not. With it, the bytes that are not counted in `progress`
+    /// yet.
     ///
     /// # Errors
     /// When it cannot be read or copied.
@@ -167,24 +231,38 @@ impl Source {
         &self,
         progress: &IngestProgress,
         scratch: &Path,
-    ) -> Result<File, IngestError> {
-        if let (Place::Local(path), Compression::None) = (&self.place, self.compression) {
-            let file = File::open(path).map_err(|error| self.unreadable(error))?;
-            progress.advance(self.bytes);
-            return Ok(file);
+    ) -> Result<(File, u64), IngestError> {
+        if let Place::Local(path) = &self.place {
+            let mut file = File::open(path).map_err(|error| self.unreadable(error))?;
+            let start = start_of(&mut file, Compression::MAGIC)
+                .and_then(|start| file.rewind().map(|()| start));
+            let start = start.map_err(|error| self.unreadable(error))?;
+            if Compression::of(&start) == Compression::None {
+                return Ok((file, self.bytes));
+            }
         }
-        let mut copy = tempfile::tempfile_in(scratch).map_err(|error| IngestError::Write {
+        let scratch_error = |error: io::Error| IngestError::Write {
             path: scratch.into(),
             reason: error.to_string(),
-        })?;
-        io::copy(&mut self.open(progress)?, &mut copy).map_err(|error| self.unreadable(error))?;
-        Ok(copy)
+        };
+        let mut copy = tempfile::tempfile_in(scratch).map_err(scratch_error)?;
+        let mut input = self.open(progress)?;
+        loop {
+            let bytes = input.fill_buf().map_err(|error| self.unreadable(error))?;
+            let count = bytes.len();
+            if count == 0 {
+                return Ok((copy, 0));
+            }
+            io::Write::write_all(&mut copy, bytes).map_err(scratch_error)?;
+            input.consume(count);
+        }
     }
 
     /// The error for a file that broke off or is not what its name says.
     pub fn unreadable(&self, reason: impl std::fmt::Display) -> IngestError {
         IngestError::Unreadable {
             file: self.name.clone(),
+            expected: self.format.as_str(),
             reason: reason.to_string(),
         }
     }
@@ -199,22 +277,27 @@ fn unknown_format(name: &str) -> IngestError {
     }
 }
 
-/// Format and compression by name.
-fn recognise(name: &str) -> Option<(Format, Compression)> {
+/// The first bytes, at most as many as asked for.
+fn start_of(input: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(most);
+    input.take(most as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// Format by name.
+fn recognise(name: &str) -> Option<Format> {
     let name = name.to_lowercase();
-    let (stem, compression) = match name.rsplit_once('.')? {
-        (stem, "gz") => (stem, Compression::Gzip),
-        (stem, "zst" | "zstd") => (stem, Compression::Zstd),
-        _ => (name.as_str(), Compression::None),
+    let stem = match name.rsplit_once('.')? {
+        (stem, "gz" | "zst" | "zstd") => stem,
+        _ => name.as_str(),
     };
-    let format = match stem.rsplit_once('.')?.1 {
+    Some(match stem.rsplit_once('.')?.1 {
         "csv" | "tsv" => Format::Csv,
         "jsonl" | "ndjson" | "json" => Format::Jsonl,
         "parquet" | "pq" => Format::Parquet,
         "dat" => Format::Dat,
         _ => return None,
-    };
-    Some((format, compression))
+    })
 }
 
 /// The object at a URL, or those under it.
@@ -231,26 +314,27 @@ fn remote(location: &str) -> Result<Vec<Source>, IngestError> {
     let runtime = Handle::try_current().map_err(|error| invalid(error.to_string()))?;
     let found = runtime.block_on(async {
         match store.head(&prefix).await {
-            Ok(object) => Ok(vec![object]),
+            Ok(object) => Ok((true, vec![object])),
             Err(object_store::Error::NotFound { .. }) => {
-                store.list(Some(&prefix)).try_collect::<Vec<_>>().await
+                let listed = store.list(Some(&prefix)).try_collect::<Vec<_>>().await;
+                listed.map(|objects| (false, objects))
             }
             Err(error) => Err(error),
         }
     });
-    let mut objects = found.map_err(|error| invalid(error.to_string()))?;
+    let (named, mut objects) = found.map_err(|error| invalid(error.to_string()))?;
     objects.sort_by(|a, b| a.location.cmp(&b.location));
     let sources: Vec<Source> = objects
         .into_iter()
         .filter_map(|object| {
             let name = format!("{}://{}/{}", url.scheme(), url.host_str()?, object.location);
-            let (format, compression) = recognise(&name)?;
+            let format = recognise(&name)?;
             let place = Place::Remote(store.clone(), object.location);
             Some(Source {
                 name,
                 format,
                 bytes: object.size,
-                compression,
+                named,
                 place,
             })
         })
@@ -283,14 +367,11 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_name_under_any_compression() {
-        let gz = Some((Format::Jsonl, Compression::Gzip));
-        assert_eq!(recognise("a/b.jsonl.gz"), gz);
-        assert_eq!(recognise("A.CSV"), Some((Format::Csv, Compression::None)));
-        assert_eq!(
-            recognise("x.parquet.zst"),
-            Some((Format::Parquet, Compression::Zstd))
-        );
+        assert_eq!(recognise("a/b.jsonl.gz"), Some(Format::Jsonl));
+        assert_eq!(recognise("A.CSV"), Some(Format::Csv));
+        assert_eq!(recognise("x.parquet.zst"), Some(Format::Parquet));
         assert_eq!(recognise("README.md"), None);
+        assert_eq!(recognise("archive.gz"), None);
     }
 
     #[test]
