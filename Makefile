@@ -1,10 +1,10 @@
-# Everything a newcomer needs: `make demo` and `make test`. Each fetches what it lacks.
+# Everything that a newcomer needs: `make demo` and `make test`. Each fetches what it lacks.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 TOOLS := $(CURDIR)/.tools
-export PATH := $(TOOLS)/bin:$(PATH)
+export PATH := $(TOOLS)/bin:$(TOOLS)/venv/bin:$(PATH)
 
 CARGO_DENY_VERSION := 0.20.2
 NEXTEST_VERSION := 0.9
@@ -31,7 +31,7 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 deny: $(TOOLS)/bin/cargo-deny
 	scripts/deny
@@ -40,16 +40,20 @@ unit: nextest
 	cargo nextest run --workspace --locked --lib --bins
 
 # The same suite against every server that can be had here.
-suite: nextest redis $(TOOLS)/valkey
+suite: nextest redis $(TOOLS)/valkey python
 	cargo build --workspace --bins --locked
 	scripts/suite
 
-.PHONY: cargo nextest
+.PHONY: cargo nextest python
 cargo:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs"; exit 1; }
 
 nextest: cargo
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest"; cargo install --locked --root $(TOOLS) cargo-nextest@$(NEXTEST_VERSION); }
+
+# What reads results from Python, and speaks S3, in tests.
+python:
+	@scripts/install-python
 
 $(TOOLS)/bin/cargo-deny:
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny"; cargo install --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION); }
