@@ -1,49 +1,58 @@
 //! What a model answered, and whether it will do. Answers are untrusted text.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 
-use super::terms::share_a_word;
+use super::grounding::{is_grounded, same_name, says_something};
+use super::prompt::is_hidden;
 use crate::journey::Journey;
 
 /// Longest name, in characters. Longer ones are sentences.
 const MAX_CHARACTERS: usize = 60;
 
-/// Words that name no interest.
-const GENERIC: [&str; 14] = [
-    "assorted",
-    "collection",
-    "content",
-    "general",
-    "interests",
-    "items",
-    "journey",
-    "misc",
-    "miscellaneous",
-    "other",
-    "stuff",
-    "topics",
-    "various",
-    "videos",
-];
-
-/// How a model that declines begins.
-const REFUSALS: [&str; 6] = [
-    "i'm sorry",
+/// How a model that declines begins, in lower case and with straight apostrophes.
+const REFUSALS: &[&str] = &[
+    "as an ai",
     "i am sorry",
-    "sorry,",
+    "i am unable",
     "i can't",
     "i cannot",
-    "as an ai",
+    "i'm sorry",
+    "i'm unable",
+    "sorry,",
+    "unfortunately,",
+    "es tut mir leid",
+    "je suis désolé",
+    "lo siento",
+    "对不起",
+    "很抱歉",
+    "抱歉",
+    "申し訳",
+];
+
+/// What models put around names.
+const QUOTES: &[(&str, &str)] = &[
+    ("**", "**"),
+    ("*", "*"),
+    ("`", "`"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("“", "”"),
+    ("„", "“"),
+    ("‘", "’"),
+    ("«", "»"),
+    ("「", "」"),
+    ("『", "』"),
 ];
 
 /// Why a name is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The answer has no name under the journey's id.
-    #[error("there is no name for the journey")]
+    /// The answer has no name under the journey's id, or several.
+    #[error("there is no single name for the journey")]
     Missing,
     /// It is a sentence.
     #[error("the name is longer than {MAX_CHARACTERS} characters")]
@@ -60,14 +69,10 @@ pub enum Rejection {
     /// Another journey of the user has that name.
     #[error("a sibling has the same name")]
     Duplicate,
-    /// No word of it occurs in the journey's titles or terms: it may belong to another journey.
-    #[error("no word of the name occurs in the journey")]
+    /// Neither a term nor enough titles of the journey support it: it may belong to another
+    /// journey, or be what a single title wants.
+    #[error("the name has too little in common with the journey")]
     Ungrounded,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    names: Vec<AnsweredName>,
 }
 
 #[derive(Deserialize)]
@@ -76,35 +81,49 @@ struct AnsweredName {
     name: String,
 }
 
-/// Reads the names by id from the text of an answer: a JSON object, or one inside other text, for
-/// models that cannot be held to a schema. Nothing readable is no names.
+/// Reads the names by id from the text of an answer: from every object with `id` and `name` in it,
+/// so that other text around them, another outer form, or an end that was cut off cost only what
+/// they hold. Nothing readable is no names.
 pub(super) fn parse(text: &str) -> HashMap<String, String> {
-    let object = match (text.find('{'), text.rfind('}')) {
-        (Some(start), Some(end)) if start < end => &text[start..=end],
-        _ => return HashMap::new(),
-    };
-    let Ok(answer) = serde_json::from_str::<Answer>(object) else {
-        return HashMap::new();
-    };
-    let mut names = HashMap::new();
-    for AnsweredName { id, name } in answer.names {
-        // An id that is answered twice cannot be trusted either time.
-        names.entry(id).and_modify(String::clear).or_insert(name);
+    // What a model thinks aloud is not its answer.
+    let mut rest = text
+        .rsplit_once("</think>")
+        .map_or(text, |(_, answer)| answer);
+    let mut names: HashMap<String, Option<String>> = HashMap::new();
+    while let Some(start) = rest.find('{') {
+        rest = &rest[start..];
+        let mut objects = serde_json::Deserializer::from_str(rest).into_iter::<AnsweredName>();
+        let Some(Ok(AnsweredName { id, name })) = objects.next() else {
+            rest = &rest[1..];
+            continue;
+        };
+        rest = &rest[objects.byte_offset()..];
+        match names.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(Some(name));
+            }
+            // An id with two different names cannot be trusted either time.
+            Entry::Occupied(mut entry) if entry.get().as_ref() != Some(&name) => {
+                entry.insert(None);
+            }
+            Entry::Occupied(_) => {}
+        }
     }
     names
+        .into_iter()
+        .filter_map(|(id, name)| Some((id, name?)))
+        .collect()
 }
 
 /// Checks one name, given those that the user's other journeys have. Returns it tidied.
 pub(super) fn check(
-    answered: Option<&String>,
+    answered: Option<&str>,
     journey: &Journey,
     siblings: &[&str],
 ) -> Result<String, Rejection> {
-    let name = answered.map(|name| name.trim().trim_matches(['"', '\'', '.']).trim());
-    let name = name
-        .filter(|name| !name.is_empty())
-        .ok_or(Rejection::Missing)?;
-    let lower = name.to_lowercase();
+    let name = answered.map(tidy).filter(|name| !name.is_empty());
+    let name = name.ok_or(Rejection::Missing)?;
+    let lower = name.to_lowercase().replace('’', "'");
     if REFUSALS.iter().any(|refusal| lower.starts_with(refusal)) {
         return Err(Rejection::Refusal);
     }
@@ -112,33 +131,172 @@ pub(super) fn check(
         return Err(Rejection::TooLong);
     }
     let markup = ['<', '>', '{', '}', '[', ']', '`', '|', '\\'];
-    if name.chars().any(|c| c.is_control() || markup.contains(&c)) || lower.contains("://") {
+    let link = lower.contains("://") || lower.contains("www.");
+    if link || name.contains(is_hidden) || name.contains(markup) {
         return Err(Rejection::NotPlain);
     }
-    if lower.split_whitespace().all(|word| GENERIC.contains(&word)) {
+    if !says_something(name) {
         return Err(Rejection::Generic);
     }
-    if siblings
-        .iter()
-        .any(|sibling| sibling.to_lowercase() == lower)
-    {
+    if siblings.iter().any(|sibling| same_name(sibling, name)) {
         return Err(Rejection::Duplicate);
     }
-    let words = |text: &str| {
-        let separators = |c: char| !c.is_alphanumeric();
-        text.split(separators)
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let name_words = words(name);
-    let mut evidence = journey
-        .titles
-        .iter()
-        .map(|t| words(t))
-        .chain(journey.terms.iter().map(|t| words(&t.term)));
-    if !evidence.any(|text| share_a_word(&text, &name_words)) {
+    if !is_grounded(name, journey) {
         return Err(Rejection::Ungrounded);
     }
     Ok(name.to_owned())
+}
+
+/// Without blanks and quotation marks around it, and without the full stop of a sentence.
+fn tidy(name: &str) -> &str {
+    let mut name = name.trim();
+    loop {
+        // "A" and "B" is not one quotation.
+        let inner = QUOTES.iter().find_map(|&(open, close)| {
+            let inner = name.strip_prefix(open)?.strip_suffix(close)?;
+            (!inner.contains(open) && !inner.contains(close)).then_some(inner.trim())
+        });
+        let sentence = name
+            .strip_suffix('.')
+            .filter(|sentence| !sentence.contains('.'));
+        match inner.or(sentence) {
+            Some(tidier) => name = tidier,
+            None => return name,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::journey::{JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
+
+    pub(in crate::naming) fn journey(titles: &[&str], terms: &[&str]) -> Journey {
+        Journey {
+            id: "00000000".into(),
+            name: "Provisional".into(),
+            name_source: NameSource::Provisional,
+            signature: "0000000000000000".into(),
+            terms: terms
+                .iter()
+                .map(|&term| JourneyTerm {
+                    term: term.into(),
+                    weight: 0.5,
+                })
+                .collect(),
+            titles: titles.iter().map(|&title| title.into()).collect(),
+            items: Vec::new(),
+            size: titles.len() as u32,
+            strength: 1.0,
+            first: Timestamp::UNIX_EPOCH,
+            last: Timestamp::UNIX_EPOCH,
+            stage: Stage {
+                duration: StageDuration::Situational,
+                activity: StageActivity::Ongoing,
+            },
+        }
+    }
+
+    fn ukulele() -> Journey {
+        journey(&["Ukulele lesson one", "Ukulele chords"], &["ukulele"])
+    }
+
+    fn checked(name: &str) -> Result<String, Rejection> {
+        check(Some(name), &ukulele(), &["Lettuce", "Ukulele Songs"])
+    }
+
+    fn parsed(text: &str) -> Vec<(String, String)> {
+        let mut names: Vec<_> = parse(text).into_iter().collect();
+        names.sort();
+        names
+    }
+
+    fn pair(id: &str, name: &str) -> (String, String) {
+        (id.into(), name.into())
+    }
+
+    #[test]
+    fn names_are_read_out_of_other_text_and_other_forms() {
+        let one = [pair("1a", "A {b} \"c\"")];
+        for text in [
+            r#"{"names":[{"id":"1a","name":"A {b} \"c\""}]}"#,
+            "Sure {:}\n```json\n[{\"name\":\"A {b} \\\"c\\\"\",\"id\":\"1a\",\"why\":{}}]\n```",
+            r#"<think>{"id":"1a","name":"?"}</think>{"id":"1a","name":"A {b} \"c\""}"#,
+        ] {
+            assert_eq!(parsed(text), one, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_cut_is_read() {
+        let cut = r#"{"names":[{"id":"1a","name":"A"},{"id":"1b","name":"B"#;
+        assert_eq!(parsed(cut), [pair("1a", "A")]);
+    }
+
+    #[test]
+    fn an_id_with_two_different_names_has_none() {
+        let twice = |name: &str| {
+            format!(
+                r#"[{{"id":"1a","name":"A"}},{{"id":"1b","name":"B"}},{{"id":"1a","name":"{name}"}}]"#
+            )
+        };
+        assert_eq!(parsed(&twice("C")), [pair("1b", "B")]);
+        assert_eq!(parsed(&twice("A")), [pair("1a", "A"), pair("1b", "B")]);
+    }
+
+    #[test]
+    fn text_without_names_is_no_names() {
+        for text in [
+            "",
+            "{",
+            "{{{}",
+            "}{",
+            "null",
+            r#"{"names":null}"#,
+            r#"{"id":"1a","name":null}"#,
+            r#"{"id":1,"name":"A"}"#,
+        ] {
+            assert_eq!(parsed(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn quotation_marks_and_a_full_stop_around_a_name_are_taken_off() {
+        for name in [
+            "\"Ukulele\"",
+            " 'Ukulele.' ",
+            "**“Ukulele”**",
+            "「Ukulele」",
+            "\"Ukulele\".",
+        ] {
+            assert_eq!(checked(name).as_deref(), Ok("Ukulele"), "{name}");
+        }
+        for name in ["\"Ukulele\" and \"Chords\"", "Ukulele in the U.S."] {
+            assert_eq!(checked(name).as_deref(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn every_reason_for_a_rejection_is_found() {
+        use Rejection::*;
+        let long = "Ukulele ".repeat(9);
+        for (name, reason) in [
+            ("", Missing),
+            (" \"\" ", Missing),
+            (long.as_str(), TooLong),
+            ("<b>Ukulele</b>", NotPlain),
+            ("Ukulele\nlessons", NotPlain),
+            ("Ukulele \u{202E}snosseL", NotPlain),
+            ("Ukulele at www.example.org", NotPlain),
+            ("Various Things", Generic),
+            ("I’m sorry, no ukulele", Refusal),
+            ("ukulele  songs!", Duplicate),
+            ("Chess Openings", Ungrounded),
+        ] {
+            assert_eq!(checked(name), Err(reason), "{name:?}");
+        }
+        assert_eq!(check(None, &ukulele(), &[]), Err(Missing));
+    }
 }

@@ -1,5 +1,6 @@
 //! Names made of a journey's own terms.
 
+use super::grounding::share_a_word;
 use crate::journey::JourneyTerm;
 
 /// How many terms a name is made of at most.
@@ -48,23 +49,6 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
     capitalised(&name)
 }
 
-/// Whether two terms have a word in common, inflected or not.
-pub(super) fn share_a_word(a: &str, b: &str) -> bool {
-    a.split(' ').any(|a| b.split(' ').any(|b| same_word(a, b)))
-}
-
-/// "Hydroponic" and "hydroponics", "story" and "stories": equal but for an ending of up to three
-/// letters, and the rest at least four letters long.
-fn same_word(a: &str, b: &str) -> bool {
-    const LONGEST_ENDING: usize = 3;
-    const SHORTEST_STEM: usize = 4;
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let common = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
-    let longest = a.chars().count().max(b.chars().count());
-    a == b || (common >= SHORTEST_STEM && longest - common <= LONGEST_ENDING)
-}
-
-/// With a capital at the beginning, unless the first word has one inside, as "iOS" has.
 fn capitalised(name: &str) -> String {
     let first_word = name.split(' ').next().unwrap_or_default();
     let mut letters = name.chars();
