@@ -194,6 +194,8 @@ fn every_variable_is_one_that_the_program_of_the_service_reads() {
         let mut line = words(&service["command"]);
         line.push("--help");
         let help = String::from_utf8(run(&line, &[]).stdout).expect("help is text");
+        // Lines are wrapped anywhere, also inside "[env: NAME=]".
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for (variable, _) in environment(&service) {
             let known = NOT_OPTIONS.contains(&variable)
                 || help.contains(&format!("[env: {variable}="))

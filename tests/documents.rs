@@ -11,8 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use support::{Running, Server, command, root, said, sojourn};
 
-/// Fields of the examples in JSON that are other ones every time, or with other parameters.
-const VARYING: [&str; 3] = ["run", "parameters", "written_at"];
+/// Fields of the examples in JSON that differ from run to run, or with every change of a parameter.
+const VARYING: [&str; 4] = ["run", "dataset", "parameters", "written_at"];
 
 /// A fenced block of a document.
 #[derive(Debug)]
@@ -377,7 +377,7 @@ fn our_command(line: &str) -> Option<Vec<String>> {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
         })
     };
-    // What comes after is another command, or a remark.
+    // What comes after is another command, a remark, or left to the reader.
     let line = line
         .split(" #")
         .next()?
@@ -386,6 +386,7 @@ fn our_command(line: &str) -> Option<Vec<String>> {
     let words: Vec<String> = line
         .split_whitespace()
         .skip_while(is_variable)
+        .take_while(|word| !word.starts_with("...") && !word.starts_with('…'))
         .map(|word| word.trim_matches(['"', '\'']).to_owned())
         .collect();
     let program = words.first()?.rsplit('/').next()?;
@@ -442,4 +443,31 @@ fn a_command_line_that_does_not_exist_would_be_noticed() {
         let output = command(&words[0]).args(&words[1..]).arg("--help").output();
         assert!(!output.expect("sojourn runs").status.success(), "{words:?}");
     }
+}
+
+#[test]
+#[should_panic(expected = "the snippet in line 1 prints")]
+fn a_snippet_that_prints_something_else_would_be_noticed() {
+    let blocks = blocks("```sh\necho done\n```\n\n```text\nfailed\n```\n");
+    assert_printed(&blocks[0], &shell(&blocks[0], &[]), blocks.get(1));
+}
+
+#[test]
+fn examples_in_json_may_differ_in_what_varies_and_in_nothing_else() {
+    let shown = serde_json::json!({"run": "1-0", "size": 4});
+    assert!(alike(&shown, &serde_json::json!({"run": "2-0", "size": 4})));
+    for other in [
+        serde_json::json!({"run": "1-0", "size": 5}),
+        serde_json::json!({"run": 1, "size": 4}),
+        serde_json::json!({"run": "1-0"}),
+        serde_json::json!({"run": "1-0", "size": 4, "more": 1}),
+    ] {
+        assert!(!alike(&shown, &other), "{other}");
+    }
+}
+
+#[test]
+fn output_that_is_separated_from_a_snippet_by_text_is_not_its_own() {
+    let blocks = blocks("```sh\necho a\n```\nLater:\n```text\nb\n```\n");
+    assert!(!blocks[1].follows);
 }
