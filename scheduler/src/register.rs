@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use redis::{AsyncCommands, Script};
 use serde::{Deserialize, Serialize};
@@ -345,10 +346,7 @@ impl Register {
         } else {
             self.redis.keys().cohort(cohort)
         };
-        let mut users: Vec<String> = {
-            use futures::TryStreamExt;
-            connection.sscan(&source).await?.try_collect().await?
-        };
+        let mut users: Vec<String> = connection.sscan(&source).await?.try_collect().await?;
         users.sort_unstable();
         users.dedup();
         if !taken && !users.is_empty() {

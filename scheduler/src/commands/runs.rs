@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use redis::AsyncCommands;
@@ -11,7 +12,7 @@ use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
 use sojourn_scheduler::progress;
-use sojourn_scheduler::register::{Queues, Register, RunState, RunStatus};
+use sojourn_scheduler::register::{Queues, Register, RegisterError, RunState, RunStatus};
 use sojourn_scheduler::trigger::{Request, RunKind, Scope, parse_time};
 
 use super::session::Session;
@@ -19,6 +20,12 @@ use super::{Done, Output};
 
 /// How long a list of users that came from a file is kept for the scheduler to read.
 const UPLOADED_COHORT_SECONDS: i64 = 24 * 3600;
+
+/// Between two looks at whether the scheduler has read a request.
+const KNOWN_POLL: Duration = Duration::from_millis(50);
+
+/// A scheduler that runs reads a request well within this.
+const NO_SCHEDULER_AFTER: Duration = Duration::from_secs(5);
 
 /// Workers of a run on this machine. One extraction worker uses all cores.
 const LOCAL: LocalOptions = LocalOptions {
@@ -134,10 +141,10 @@ async fn run(session: Session, request: Request, watch: bool, output: Output) ->
 async fn follow(
     session: &Session,
     id: &RunId,
-    mut deployment: Option<&mut LocalDeployment>,
+    deployment: Option<&mut LocalDeployment>,
     output: Output,
 ) -> Result<Done> {
-    let status = watch(session, id, deployment.as_deref_mut(), output.quiet).await?;
+    let status = watch(session, id, deployment, output.quiet).await?;
     print_status(&status, output)?;
     Ok(ending(&status))
 }
@@ -166,8 +173,7 @@ pub async fn watch(
 
 /// Waits until the scheduler has entered a run into the register.
 async fn wait_until_known(register: &Register, id: &RunId) -> Result<()> {
-    use sojourn_scheduler::register::RegisterError;
-    let mut waited = std::time::Duration::ZERO;
+    let mut waited = Duration::ZERO;
     let mut told = false;
     loop {
         match register.run(id).await {
@@ -183,12 +189,6 @@ async fn wait_until_known(register: &Register, id: &RunId) -> Result<()> {
         waited += KNOWN_POLL;
     }
 }
-
-/// Between two looks at whether the scheduler has read a request.
-const KNOWN_POLL: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// A scheduler that runs reads a request well within this.
-const NO_SCHEDULER_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub async fn list(
     redis: &RedisArgs,
