@@ -213,6 +213,21 @@ pub fn start_log(default_level: &str) {
     };
 }
 
+/// An error with its causes in one line; a cause that the message tells already is not repeated.
+pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// Makes TLS work: one provider for Redis, object stores and model endpoints.
 pub fn install_tls() {
     // Only the first installation counts; that it came earlier is as good.

@@ -23,7 +23,8 @@ Examples:
   sojourn show 4711 --dataset data/today
 
 Every option can also be set in the environment (see [env: ...]) or in sojourn.toml; a flag wins
-over the environment, the environment over the file.
+over the environment, the environment over the file. SOJOURN_LOG=debug logs more, and
+SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
 jobs, failed, or was cancelled"
@@ -158,7 +159,7 @@ pub struct IngestArgs {
     /// Which columns are which fields: item_id=imdb,tags=genres+keywords
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     pub map: Option<String>,
-    /// The same in a TOML file with tables [items] and [interactions]
+    /// The same in a TOML file with a table for items and one for interactions
     #[arg(long, value_name = "FILE", conflicts_with = "map")]
     pub mapping: Option<PathBuf>,
     /// Where the dataset goes: a new folder or an object-store URL

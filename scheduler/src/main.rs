@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(commands::Done::Well) => ExitCode::SUCCESS,
         Ok(commands::Done::RunEndedBadly) => ExitCode::from(EXIT_RUN),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", settings::explain(error.as_ref()));
             exit_code(&error)
         }
     }

@@ -15,6 +15,7 @@ use sojourn::run::{Epoch, RunId};
 use crate::trigger::Request;
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
+static START: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("start_run.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_run.lua")));
 
 /// Where a run is in its life.
@@ -171,7 +172,8 @@ impl Register {
             .key(keys.active_runs());
         call.arg(id.as_str())
             .arg(id.created_ms())
-            .arg(state.as_str());
+            .arg(state.as_str())
+            .arg(KEEP_RUNS.as_secs());
         match request {
             Ok(request) => call.arg("request").arg(json(request)),
             Err(error) => call.arg("error").arg(error).arg("finished").arg(now_ms()),
@@ -180,7 +182,7 @@ impl Register {
         Ok(())
     }
 
-    /// Notes that a run is planned.
+    /// Notes that a run is planned. Returns `false` when it was over already.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -191,17 +193,16 @@ impl Register {
         jobs: u64,
         users: u64,
         users_unknown: u64,
-    ) -> Result<(), RegisterError> {
-        let key = self.redis.keys().run(id);
-        let fields = [
-            ("state", RunState::Running.as_str().to_owned()),
-            ("dataset_id", dataset_id.to_owned()),
-            ("jobs", jobs.to_string()),
-            ("users", users.to_string()),
-            ("users_unknown", users_unknown.to_string()),
-        ];
-        let () = self.redis.commands().hset_multiple(key, &fields).await?;
-        Ok(())
+    ) -> Result<bool, RegisterError> {
+        let mut call = START.prepare_invoke();
+        call.key(self.redis.keys().run(id));
+        call.arg("dataset_id").arg(dataset_id).arg("jobs").arg(jobs);
+        call.arg("users")
+            .arg(users)
+            .arg("users_unknown")
+            .arg(users_unknown);
+        let started: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        Ok(started == 1)
     }
 
     /// Ends a run. Returns `false` when it was over already.
@@ -272,7 +273,15 @@ impl Register {
             .await?;
         let mut runs = Vec::with_capacity(ids.len());
         for id in ids.iter().filter_map(|id| RunId::parse(id).ok()) {
-            runs.push(self.run(&id).await?);
+            match self.run(&id).await {
+                Ok(record) => runs.push(record),
+                // Somebody deleted it; the runs beside it go on.
+                Err(RegisterError::UnknownRun(id)) => {
+                    let key = self.redis.keys().active_runs();
+                    let () = self.redis.commands().srem(key, id.as_str()).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(runs)
     }

@@ -294,9 +294,13 @@ impl Scheduler {
             }
         };
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
-        self.register
+        let started = self
+            .register
             .start(&record.id, &manifest.id, jobs, plan.users, unknown)
             .await?;
+        if !started {
+            return Ok(None);
+        }
         tracing::info!(run = %record.id, jobs, users = plan.users, unknown, "planned");
         let cursors = vec![0; plan.partitions.len()];
         Ok(Some(Active {

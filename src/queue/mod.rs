@@ -288,7 +288,7 @@ impl Queue {
         let (taken, losses): (Vec<Taken>, u64) =
             call.invoke_async(&mut self.redis.commands()).await?;
         if losses > 0 {
-            tracing::error!(kind = %self.kind, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? The scheduler notices and queues them again");
+            tracing::error!(kind = %self.kind, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? Their runs will not end: cancel them and run again");
         }
         let mut leases = Vec::with_capacity(taken.len());
         for (lane, entry, deliveries, fields) in taken {

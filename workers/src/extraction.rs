@@ -145,11 +145,15 @@ impl ExtractionWorker {
         })
     }
 
-    /// Queues the naming of some users. Ids follow from the job's, so that doing the job again
-    /// queues nothing that is still waiting.
+    /// Queues the naming of some users. Ids follow from the job and the users, so that doing the job
+    /// again queues nothing that is still waiting, and nobody is taken for queued who is not.
     async fn enqueue_naming(&self, lease: &Lease, users: &[String]) -> Result<(), Failure> {
-        for (number, users) in users.chunks(USERS_PER_NAME_JOB).enumerate() {
-            let id = format!("{}/{number}", lease.job);
+        for users in users.chunks(USERS_PER_NAME_JOB) {
+            let id = format!(
+                "{}/{:016x}",
+                lease.job,
+                xxh3_64(users.join("\n").as_bytes())
+            );
             let payload = encode(&NameJob {
                 users: users.to_vec(),
             })

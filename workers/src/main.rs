@@ -29,7 +29,8 @@ Examples:
   SOJOURN_REDIS=rediss://worker@queue:6380 SOJOURN_REDIS_PASSWORD=... sojourn-worker extract
 
 Every option can also be set in the environment (see [env: ...]) or in sojourn.toml; a flag wins
-over the environment, the environment over the file.
+over the environment, the environment over the file. SOJOURN_LOG=debug logs more, and
+SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable"
 )]
@@ -162,7 +163,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Unusable(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", settings::explain(error.as_ref()));
             ExitCode::from(2)
         }
     }
