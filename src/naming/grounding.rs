@@ -187,8 +187,14 @@ mod tests {
     fn two_characters_in_common_support_a_name_without_blanks() {
         let space = journey(&["宇宙戦争の歴史", "宇宙を旅する", "月面基地"], &[]);
         assert!(is_grounded("宇宙の物語", &space));
-        assert!(!is_grounded("海の生き物を旅する", &journey(&["山を登る", "森を登る"], &[])));
-        assert!(is_grounded("한국의 요리", &journey(&["한국은 어디", "한국에서"], &[])));
+        assert!(!is_grounded(
+            "海の生き物を旅する",
+            &journey(&["山を登る", "森を登る"], &[])
+        ));
+        assert!(is_grounded(
+            "한국의 요리",
+            &journey(&["한국은 어디", "한국에서"], &[])
+        ));
         assert!(!is_grounded("料理の基本", &space));
         assert!(is_grounded("宇宙の物語", &journey(&["x", "y"], &["宇 宙"])));
     }

@@ -1,169 +1,55 @@
-//! Names by a language model behind an endpoint of the OpenAI chat-completions form.
+//! Names by a language model: what is asked together, and what becomes of the answers.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::StatusCode;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::{check, parse};
-use super::prompt::{Asked, messages, schema};
-use super::{Name, NamingCounts, Rejection, Unnamed, name_of_terms};
-use crate::journey::{Journey, NameSource};
-
-/// How long one call may take. Small models on small machines need tens of seconds for a batch.
-const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
+use super::prompt::{Asked, AskedUser, messages, schema};
+use super::{Name, NamingCounts, Unnamed, name_of_terms};
+use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
 const TOKENS_PER_NAME: usize = 40;
 
-/// Attempts at one call before the job is put off.
-const ATTEMPTS: usize = 4;
-
-/// Longest answer to a failed call that is put into an error message, in characters.
-const MAX_EXCERPT: usize = 200;
-
-/// How to reach a model.
-#[derive(Clone)]
-pub struct LlmOptions {
-    /// Base URL up to and including `/v1`, or the full URL of `chat/completions`.
-    pub endpoint: String,
-    /// Name of the model, as the endpoint knows it.
-    pub model: String,
-    /// Key that is sent as a bearer token.
-    pub api_key: Option<String>,
-    /// Journeys in one call, at most; a user's journeys stay together where they fit.
-    pub journeys_per_call: usize,
-    /// Calls per minute that this process makes, at most.
-    pub requests_per_minute: NonZeroU32,
-}
-
-impl std::fmt::Debug for LlmOptions {
-    /// Without the key.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LlmOptions")
-            .field("endpoint", &self.endpoint)
-            .field("model", &self.model)
-            .field("journeys_per_call", &self.journeys_per_call)
-            .field("requests_per_minute", &self.requests_per_minute)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a model could not be asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LlmError {
-    /// The endpoint is not a URL.
-    #[error("--endpoint {endpoint:?} is not a URL ({reason}); it looks like https://host/v1")]
-    InvalidEndpoint {
-        /// What was given.
-        endpoint: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Busy, away, or cut off: later may go better.
-    #[error("the model endpoint is busy or away: {reason}")]
-    Busy {
-        /// What happened.
-        reason: String,
-        /// When the endpoint asked to be called again.
-        retry_after: Option<Duration>,
-    },
-    /// The endpoint will not answer this request however often it is asked.
-    #[error("the model endpoint refused the call with {status}: {body}")]
-    Refused {
-        /// HTTP status.
-        status: StatusCode,
-        /// Beginning of the answer.
-        body: String,
-    },
-}
-
-impl LlmError {
-    /// Whether asking again can help.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, LlmError::Busy { .. })
-    }
-}
-
 /// Asks a model for names.
 #[derive(Debug)]
 pub struct LlmNamer {
-    client: reqwest::Client,
-    url: reqwest::Url,
-    options: LlmOptions,
-    limiter: DefaultDirectRateLimiter,
-}
-
-#[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Usage,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    content: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    endpoint: Endpoint,
+    model: String,
+    journeys_per_call: usize,
 }
 
 /// Position of a journey in the input: (user, journey).
 type Place = (usize, usize);
 
+/// Names found so far, as `users[u].journeys[j]`.
+type Found = Vec<Vec<Option<Name>>>;
+
 impl LlmNamer {
-    /// A namer for an endpoint. Nothing is sent yet.
+    /// A namer for an endpoint. Nothing is sent yet. The process needs a rustls crypto provider
+    /// (`settings::install_tls`), even where the endpoint speaks plain HTTP.
     ///
     /// # Errors
-    /// When the endpoint is not a URL.
+    /// When the endpoint is not a URL, or the key cannot be sent.
     pub fn new(options: LlmOptions) -> Result<LlmNamer, LlmError> {
-        let invalid = |reason: String| LlmError::InvalidEndpoint {
-            endpoint: options.endpoint.clone(),
-            reason,
-        };
-        let base = options.endpoint.trim_end_matches('/');
-        let full = if base.ends_with("/chat/completions") {
-            base.to_owned()
-        } else {
-            format!("{base}/chat/completions")
-        };
-        let url = reqwest::Url::parse(&full).map_err(|error| invalid(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("it is neither http nor https".into()));
-        }
-        let client = reqwest::Client::builder()
-            .timeout(CALL_TIMEOUT)
-            .build()
-            .map_err(|error| invalid(error.to_string()))?;
-        let limiter = RateLimiter::direct(Quota::per_minute(options.requests_per_minute));
         Ok(LlmNamer {
-            client,
-            url,
-            options,
-            limiter,
+            endpoint: Endpoint::new(&options)?,
+            model: options.model,
+            journeys_per_call: options.journeys_per_call.max(1),
         })
     }
 
+    /// Waits for the model longer or shorter than by default.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> LlmNamer {
+        self.endpoint.set_patience(patience);
+        self
+    }
+
     pub(super) fn batch_size(&self) -> usize {
-        self.options.journeys_per_call.max(1)
+        self.journeys_per_call
     }
 
     /// Names the journeys of some users. What failed the checks is asked again by halves, down to
@@ -173,61 +59,46 @@ impl LlmNamer {
         users: &[Unnamed<'_>],
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         let mut counts = NamingCounts::default();
-        let mut names: Vec<Vec<Option<Name>>> = users
+        let mut found: Found = users
             .iter()
             .map(|user| vec![None; user.journeys.len()])
             .collect();
         let mut batches = self.batches(users);
         while let Some(batch) = batches.pop() {
-            let answers = self.ask(users, &batch, &mut counts).await?;
+            let answers = self.ask(users, &found, &batch, &mut counts).await?;
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
-                let named = names[user].iter().flatten().map(|name| name.name.as_str());
-                let siblings: Vec<&str> = named.chain(users[user].taken.iter().copied()).collect();
-                let answer = answers.get(&(user, journey));
+                let answer = answers.get(&(user, journey)).map(String::as_str);
+                let siblings = taken(&users[user], &found[user]);
                 match check(answer, users[user].journeys[journey], &siblings) {
                     Ok(name) => {
-                        names[user][journey] = Some(Name {
+                        found[user][journey] = Some(Name {
                             name,
                             source: NameSource::Llm,
                         });
                     }
                     Err(rejection) => {
                         counts.rejected += 1;
-                        log_rejection(rejection, answer);
+                        tracing::debug!(%rejection, ?answer, "a name is not used");
                         failed.push((user, journey));
                     }
                 }
             }
-            match failed.len() {
-                0 => {}
-                _ if batch.len() == 1 => {} // Failed alone: the terms are its name.
-                1 => batches.push(failed),
-                n => {
-                    let half = failed.split_off(n / 2);
-                    batches.push(failed);
-                    batches.push(half);
-                }
+            if batch.len() == 1 {
+                continue; // What failed alone is not asked again.
             }
+            let half = failed.split_off(failed.len() / 2);
+            batches.extend([half, failed].into_iter().filter(|half| !half.is_empty()));
         }
-        let fallback = |journey: &Journey| Name {
-            name: name_of_terms(&journey.terms),
-            source: NameSource::Fallback,
-        };
-        let names = names
+        let names: Vec<Vec<Name>> = found
             .into_iter()
             .zip(users)
-            .map(|(names, user)| {
-                let named = names.into_iter().zip(&user.journeys);
-                named
-                    .map(|(name, journey)| name.unwrap_or_else(|| fallback(journey)))
-                    .collect()
-            })
-            .collect::<Vec<Vec<Name>>>();
+            .map(|(found, user)| complete(found, user))
+            .collect();
         counts.fallbacks = names
             .iter()
             .flatten()
-            .filter(|n| n.source == NameSource::Fallback)
+            .filter(|name| name.source == NameSource::Fallback)
             .count() as u64;
         Ok((names, counts))
     }
@@ -245,17 +116,19 @@ impl LlmNamer {
                 }
             }
         }
+        batches.reverse(); // They are taken from the end.
         batches
     }
 
-    /// One call, repeated while the endpoint is busy. Returns names by place.
+    /// One call. Returns names by place; none for what the model did not answer.
     async fn ask(
         &self,
         users: &[Unnamed<'_>],
+        found: &Found,
         batch: &[Place],
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
-        let mut asked: Vec<Vec<Asked<'_>>> = Vec::new();
+        let mut asked: Vec<AskedUser<'_>> = Vec::new();
         let mut places: HashMap<String, Place> = HashMap::new();
         for group in batch.chunk_by(|a, b| a.0 == b.0) {
             let number = asked.len() + 1;
@@ -267,95 +140,65 @@ impl LlmNamer {
                     journey: users[user].journeys[journey],
                 }
             };
-            asked.push(group.iter().enumerate().map(ask).collect());
+            let journeys = group.iter().enumerate().map(ask).collect();
+            let user = group[0].0;
+            let taken = taken(&users[user], &found[user]);
+            asked.push(AskedUser { journeys, taken });
         }
         let body = json!({
-            "model": self.options.model,
+            "model": self.model,
             "messages": messages(&asked),
             "response_format": schema(),
             "temperature": 0,
             "seed": 0,
-            "max_tokens": TOKENS_PER_NAME * batch.len() + TOKENS_PER_NAME,
+            "max_tokens": TOKENS_PER_NAME * (batch.len() + 1),
         });
-        let policy = ExponentialBuilder::default()
-            .with_jitter()
-            .with_max_times(ATTEMPTS - 1);
-        let call = || async {
-            self.limiter.until_ready().await;
-            self.call(&body).await
-        };
-        let completion = call
-            .retry(policy)
-            .when(LlmError::is_transient)
-            .adjust(|error, wait| match error {
-                LlmError::Busy {
-                    retry_after: Some(asked),
-                    ..
-                } => wait.map(|w| w.max(*asked)),
-                _ => wait,
-            })
-            .notify(|error, wait| tracing::warn!(%error, ?wait, "asking the model again"))
-            .await?;
+        let reply = self.endpoint.ask(&body).await?;
         counts.calls += 1;
-        counts.tokens_in += completion.usage.prompt_tokens;
-        counts.tokens_out += completion.usage.completion_tokens;
-        let text = completion
-            .choices
-            .into_iter()
-            .next()
-            .and_then(|c| c.message.content);
-        let names = parse(&text.unwrap_or_default());
-        Ok(names
-            .into_iter()
-            .filter_map(|(id, name)| Some((*places.get(&id)?, name)))
-            .collect())
-    }
-
-    async fn call(&self, body: &serde_json::Value) -> Result<Completion, LlmError> {
-        let mut request = self.client.post(self.url.clone()).json(body);
-        if let Some(key) = &self.options.api_key {
-            request = request.bearer_auth(key);
+        match reply {
+            Reply::Answer {
+                text,
+                tokens_in,
+                tokens_out,
+            } => {
+                counts.tokens_in += tokens_in;
+                counts.tokens_out += tokens_out;
+                let names = parse(&text);
+                Ok(names
+                    .into_iter()
+                    .filter_map(|(id, name)| Some((*places.get(&id)?, name)))
+                    .collect())
+            }
+            Reply::Declined { reason } => {
+                tracing::warn!(journeys = batch.len(), %reason, "the model declined a question");
+                Ok(HashMap::new())
+            }
         }
-        // The URL may hold credentials.
-        let busy = |error: reqwest::Error| LlmError::Busy {
-            reason: chain(&error.without_url()),
-            retry_after: None,
-        };
-        let response = request.send().await.map_err(busy)?;
-        let status = response.status();
-        if status.is_success() {
-            return response.json().await.map_err(busy);
-        }
-        let retry_after = response
-            .headers()
-            .get(reqwest::header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
-        let body: String = response
-            .text()
-            .await
-            .unwrap_or_default()
-            .chars()
-            .take(MAX_EXCERPT)
-            .collect();
-        let out_of_money = body.contains("insufficient_quota");
-        let busy = status.is_server_error()
-            || matches!(
-                status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-            );
-        if busy && !out_of_money {
-            return Err(LlmError::Busy {
-                reason: format!("{status}: {body}"),
-                retry_after,
-            });
-        }
-        Err(LlmError::Refused { status, body })
     }
 }
 
-fn log_rejection(rejection: Rejection, answer: Option<&String>) {
-    tracing::debug!(%rejection, ?answer, "a name is not used");
+/// Names that the user's journeys have already.
+fn taken<'a>(user: &Unnamed<'a>, found: &'a [Option<Name>]) -> Vec<&'a str> {
+    let found = found.iter().flatten().map(|name| name.name.as_str());
+    found.chain(user.taken.iter().copied()).collect()
+}
+
+/// The names of a user's journeys. A journey without one keeps the name that it had before it
+/// changed, where that passes the checks still; else its terms are its name.
+fn complete(mut names: Vec<Option<Name>>, user: &Unnamed<'_>) -> Vec<Name> {
+    for (at, journey) in user.journeys.iter().enumerate() {
+        if names[at].is_some() {
+            continue;
+        }
+        let siblings = taken(user, &names);
+        let before = (journey.name_source == NameSource::Stale).then_some(journey.name.as_str());
+        let name = check(before, journey, &siblings);
+        names[at] = Some(Name {
+            name: name.unwrap_or_else(|_| name_of_terms(&journey.terms)),
+            source: NameSource::Fallback,
+        });
+    }
+    names.into_iter().flatten().collect()
 }
 
 /// a, b, ..., z, aa, ab, ...
@@ -365,16 +208,4 @@ fn letters(number: usize) -> String {
         0 => letter.to_string(),
         more => letters(more - 1) + &letter.to_string(),
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,12 +1,15 @@
 //! Names for journeys: made of their terms, or written by a language model and checked.
 
 mod answer;
+mod endpoint;
+mod grounding;
 mod llm;
 mod prompt;
 mod terms;
 
 pub use answer::Rejection;
-pub use llm::{LlmError, LlmNamer, LlmOptions};
+pub use endpoint::{LlmError, LlmOptions, Patience};
+pub use llm::LlmNamer;
 pub use terms::name_of_terms;
 
 use crate::journey::{Journey, NameSource};
