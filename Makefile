@@ -9,7 +9,7 @@ export PATH := $(TOOLS)/bin:$(TOOLS)/venv/bin:$(PATH)
 CARGO_DENY_VERSION := 0.20.2
 NEXTEST_VERSION := 0.9
 
-.PHONY: help build demo redis test format lint doc deny unit suite clean
+.PHONY: help bench build demo redis test format lint doc deny unit suite clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -63,6 +63,9 @@ $(TOOLS)/server:
 
 $(TOOLS)/valkey:
 	scripts/install-valkey
+
+bench: cargo ## Measure speed against named competitors
+	cargo bench --workspace --locked
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target $(TOOLS)
