@@ -270,15 +270,36 @@ async fn what_fails_is_asked_again_by_halves_and_alone_it_is_named_by_its_terms(
 
 #[tokio::test]
 async fn siblings_get_different_names_and_the_model_is_told_which_are_taken() {
-    let endpoint = Endpoint::start(at_first(|question| {
+    for journeys_per_call in [1, 8] {
+        let endpoint = Endpoint::start(|question: &Question| {
+            if !question.taken.is_empty() {
+                return answers(question);
+            }
+            let same = |asked: &llm::Asked| (asked.id.clone(), "Lettuce and Chess".to_owned());
+            says(question.asked.iter().map(same).collect())
+        });
+        let mut options = options(&endpoint);
+        options.journeys_per_call = journeys_per_call;
+        let namer = namer_with(options, support::PATIENCE);
+        let (names, counts) = name(&namer, &[user(&["Lettuce", "Chess"])]).await.unwrap();
+        let names: Vec<&str> = names[0].iter().map(|name| name.name.as_str()).collect();
+        assert_eq!(names, ["Lettuce and Chess", "Chess for Beginners"]);
+        assert_eq!((counts.rejected, counts.fallbacks), (1, 0));
+        let last = endpoint.questions().pop().unwrap();
+        assert_eq!(last.first_titles(), ["Chess lesson one"]);
+        assert_eq!(last.taken, ["Lettuce and Chess"]);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_insists_on_a_siblings_name_is_not_asked_for_ever() {
+    let endpoint = Endpoint::start(|question: &Question| {
         let same = |asked: &llm::Asked| (asked.id.clone(), "Lettuce and Chess".to_owned());
         says(question.asked.iter().map(same).collect())
-    }));
+    });
     let names = named(&endpoint, user(&["Lettuce", "Chess"])).await;
-    let expected =
-        ["Lettuce and Chess", "Chess for Beginners"].map(|n| (n.into(), NameSource::Llm));
-    assert_eq!(names, expected);
-    assert_eq!(endpoint.questions()[1].taken, ["Lettuce and Chess"]);
+    assert_eq!(names[1], ("Chess".into(), NameSource::Fallback));
+    assert_eq!(endpoint.sizes(), [2, 1]);
 }
 
 #[tokio::test]

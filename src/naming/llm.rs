@@ -1,13 +1,13 @@
 //! Names by a language model: what is asked together, and what becomes of the answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 
 use super::answer::{check, parse};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::prompt::{Asked, AskedUser, messages, schema};
-use super::{Name, NamingCounts, Unnamed, name_of_terms};
+use super::{Name, NamingCounts, Rejection, Unnamed, name_of_terms};
 use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
@@ -23,6 +23,9 @@ pub struct LlmNamer {
 
 /// Position of a journey in the input: (user, journey).
 type Place = (usize, usize);
+
+/// Journeys of one user in a call, and the names that it is told are taken.
+type Group<'a> = (&'a [Place], Vec<&'a str>);
 
 /// Names found so far, as `users[u].journeys[j]`.
 type Found = Vec<Vec<Option<Name>>>;
@@ -63,9 +66,21 @@ impl LlmNamer {
             .iter()
             .map(|user| vec![None; user.journeys.len()])
             .collect();
+        // Journeys that were given the name of a sibling. Only they are told which names are taken:
+        // small models imitate what they are told to avoid.
+        let mut clashed: HashSet<Place> = HashSet::new();
         let mut batches = self.batches(users);
         while let Some(batch) = batches.pop() {
-            let answers = self.ask(users, &found, &batch, &mut counts).await?;
+            let groups: Vec<Group<'_>> = batch
+                .chunk_by(|a, b| a.0 == b.0)
+                .map(|places| {
+                    let user = places[0].0;
+                    let clash = places.iter().any(|place| clashed.contains(place));
+                    let taken = clash.then(|| taken(&users[user], &found[user]));
+                    (places, taken.unwrap_or_default())
+                })
+                .collect();
+            let answers = self.ask(users, groups, &mut counts).await?;
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
                 let answer = answers.get(&(user, journey)).map(String::as_str);
@@ -80,12 +95,14 @@ impl LlmNamer {
                     Err(rejection) => {
                         counts.rejected += 1;
                         tracing::debug!(%rejection, ?answer, "a name is not used");
-                        failed.push((user, journey));
+                        let first_clash =
+                            rejection == Rejection::Duplicate && clashed.insert((user, journey));
+                        // What failed alone would fail again, unless it is told more.
+                        if batch.len() > 1 || first_clash {
+                            failed.push((user, journey));
+                        }
                     }
                 }
-            }
-            if batch.len() == 1 {
-                continue; // What failed alone is not asked again.
             }
             let half = failed.split_off(failed.len() / 2);
             batches.extend([half, failed].into_iter().filter(|half| !half.is_empty()));
@@ -124,13 +141,12 @@ impl LlmNamer {
     async fn ask(
         &self,
         users: &[Unnamed<'_>],
-        found: &Found,
-        batch: &[Place],
+        groups: Vec<Group<'_>>,
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
         let mut asked: Vec<AskedUser<'_>> = Vec::new();
         let mut places: HashMap<String, Place> = HashMap::new();
-        for group in batch.chunk_by(|a, b| a.0 == b.0) {
+        for (group, taken) in groups {
             let number = asked.len() + 1;
             let ask = |(at, &(user, journey)): (usize, &Place)| {
                 let id = format!("{number}{}", letters(at));
@@ -141,8 +157,6 @@ impl LlmNamer {
                 }
             };
             let journeys = group.iter().enumerate().map(ask).collect();
-            let user = group[0].0;
-            let taken = taken(&users[user], &found[user]);
             asked.push(AskedUser { journeys, taken });
         }
         let body = json!({
@@ -151,7 +165,7 @@ impl LlmNamer {
             "response_format": schema(),
             "temperature": 0,
             "seed": 0,
-            "max_tokens": TOKENS_PER_NAME * (batch.len() + 1),
+            "max_tokens": TOKENS_PER_NAME * (places.len() + 1),
         });
         let reply = self.endpoint.ask(&body).await?;
         counts.calls += 1;
@@ -170,7 +184,7 @@ impl LlmNamer {
                     .collect())
             }
             Reply::Declined { reason } => {
-                tracing::warn!(journeys = batch.len(), %reason, "the model declined a question");
+                tracing::warn!(journeys = places.len(), %reason, "the model declined a question");
                 Ok(HashMap::new())
             }
         }
