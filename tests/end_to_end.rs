@@ -32,6 +32,31 @@ fn ask(server: &Server, arguments: &[&str]) -> Value {
     json(&output)
 }
 
+/// How a run stands, once the register knows it; however it ended.
+fn status(server: &Server, run: &str) -> Option<Value> {
+    let output = command("sojourn")
+        .args(["run", run, "--json"])
+        .env("SOJOURN_REDIS", server.url())
+        .output()
+        .expect("sojourn runs");
+    (!output.stdout.is_empty()).then(|| json(&output))
+}
+
+/// Waits until so many jobs of a run are done.
+fn wait_for_jobs(server: &Server, run: &str, done: u64) {
+    wait_for("some jobs", || {
+        let status = status(server, run)?;
+        (status["counts"]["done"].as_u64() >= Some(done)).then_some(())
+    });
+}
+
+/// Waits until a run is planned.
+fn wait_for_plan(server: &Server, run: &str) {
+    wait_for("the plan", || {
+        (status(server, run)?["state"] == "running").then_some(())
+    });
+}
+
 fn text(path: &Path) -> String {
     path.display().to_string()
 }
@@ -112,17 +137,7 @@ async fn any_client_can_fill_a_cohort_and_ask_for_it_with_one_xadd() {
     ];
     let run: String = connection.xadd("sj:triggers", "*", &fields).await.unwrap();
 
-    let known = || {
-        command("sojourn")
-            .args(["run", &run])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-    };
-    wait_for("the run", || {
-        known()
-            .is_ok_and(|output| output.status.success())
-            .then_some(())
-    });
+    wait_for("the run", || self::status(&server, &run));
     let status = ask(&server, &["run", &run, "--watch"]);
     assert_eq!(status["state"], "done");
     assert_eq!(status["counts"]["users"], 2);
@@ -191,14 +206,7 @@ fn a_cancelled_run_ends_and_the_workers_go_on_with_the_next() {
         .as_str()
         .unwrap()
         .to_owned();
-    wait_for("the plan", || {
-        let output = command("sojourn")
-            .args(["run", &run, "--json"])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-            .ok()?;
-        (output.status.success() && json(&output)["state"] == "running").then_some(())
-    });
+    wait_for_plan(&server, &run);
     assert_eq!(ask(&server, &["cancel", &run])["cancelled"], true);
     assert_eq!(ask(&server, &["cancel", &run])["cancelled"], false);
 
@@ -232,17 +240,8 @@ fn a_cohort_goes_ahead_of_a_backfill() {
     std::fs::write(&users, "u5\n").unwrap();
     let cohort = ask(&server, &["recompute", &dataset, "--users", &text(&users)]);
     let cohort = cohort["run"].as_str().unwrap().to_owned();
-    let running = |run: &str| {
-        let output = command("sojourn")
-            .args(["run", run, "--json"])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-            .ok()?;
-        (output.status.success() && json(&output)["state"] == "running").then_some(())
-    };
-    wait_for("both plans", || {
-        running(&backfill).and_then(|()| running(&cohort))
-    });
+    wait_for_plan(&server, &backfill);
+    wait_for_plan(&server, &cohort);
 
     let _name = Running::start("sojourn-worker", &["name"], &server);
     let _extract = Running::start(
@@ -271,20 +270,9 @@ fn killed_workers_lose_nothing() {
         .as_str()
         .unwrap()
         .to_owned();
-    let done = || {
-        let output = command("sojourn")
-            .args(["run", &run, "--json"])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-            .ok()?;
-        output
-            .status
-            .success()
-            .then(|| json(&output)["counts"]["done"].as_u64().unwrap_or(0))
-    };
     for kill_after in [20, 60, 100] {
         let worker = Running::start("sojourn-worker", &["extract", "--lease", "1"], &server);
-        wait_for("some jobs", || done().filter(|&done| done >= kill_after));
+        wait_for_jobs(&server, &run, kill_after);
         // Running kills without warning.
         drop(worker);
     }
@@ -307,15 +295,7 @@ fn a_worker_that_is_asked_to_stop_hands_back_and_ends_well() {
         .as_str()
         .unwrap()
         .to_owned();
-    wait_for("some jobs", || {
-        let output = command("sojourn")
-            .args(["run", &run, "--json"])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-            .ok()?;
-        (output.status.success() && json(&output)["counts"]["done"].as_u64() > Some(5))
-            .then_some(())
-    });
+    wait_for_jobs(&server, &run, 6);
     for process in [&mut worker, &mut name, &mut scheduler] {
         assert!(process.terminate().success());
     }
@@ -338,15 +318,7 @@ fn a_redis_that_dies_during_the_run_is_waited_for() {
         .as_str()
         .unwrap()
         .to_owned();
-    wait_for("some jobs", || {
-        let output = command("sojourn")
-            .args(["run", &run, "--json"])
-            .env("SOJOURN_REDIS", server.url())
-            .output()
-            .ok()?;
-        (output.status.success() && json(&output)["counts"]["done"].as_u64() > Some(5))
-            .then_some(())
-    });
+    wait_for_jobs(&server, &run, 6);
     server.kill();
     server.restart();
     let status = ask(&server, &["run", &run, "--watch"]);

@@ -58,7 +58,6 @@ impl Icpc {
     /// The plain algorithm.
     fn walk(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<Vec<u32>> {
         self.index.clear(items.vocabulary());
-        let epsilon = f64::from(params.epsilon);
         let mut journeys: Vec<Vec<u32>> = Vec::new();
         let mut joined: Vec<u32> = Vec::new();
         for item in 0..items.len() as u32 {
@@ -70,17 +69,7 @@ impl Icpc {
                 .index
                 .dots(vector.iter())
                 .map(|(journey, dot, norm)| (journey, dot / norm.sqrt()));
-            joined.clear();
-            match params.assign {
-                Assign::Nearest => {
-                    joined.extend(nearest(similarities, epsilon).map(|(journey, _)| journey));
-                }
-                Assign::Every => joined.extend(
-                    similarities
-                        .filter(|&(_, s)| s >= epsilon)
-                        .map(|(journey, _)| journey),
-                ),
-            }
+            join(similarities, params, &mut joined);
             if joined.is_empty() {
                 joined.push(self.index.open());
                 journeys.push(Vec::new());
@@ -155,7 +144,6 @@ impl Icpc {
                 homes[item as usize].push(journey as u32);
             }
         }
-        let epsilon = f64::from(params.epsilon);
         let mut moved: Vec<Vec<u32>> = vec![Vec::new(); journeys.len()];
         let mut joined: Vec<u32> = Vec::new();
         for (item, homes) in homes.iter().enumerate() {
@@ -182,17 +170,7 @@ impl Icpc {
                     },
                 )
             });
-            joined.clear();
-            match params.assign {
-                Assign::Nearest => {
-                    joined.extend(nearest(similarities, epsilon).map(|(journey, _)| journey));
-                }
-                Assign::Every => joined.extend(
-                    similarities
-                        .filter(|&(_, s)| s >= epsilon)
-                        .map(|(journey, _)| journey),
-                ),
-            }
+            join(similarities, params, &mut joined);
             if joined.is_empty() {
                 joined.extend(homes);
             }
@@ -202,5 +180,24 @@ impl Icpc {
         }
         moved.retain(|members| !members.is_empty());
         moved
+    }
+}
+
+/// Puts the journeys that an item of these similarities joins into `joined`.
+fn join(
+    similarities: impl Iterator<Item = (u32, f64)>,
+    params: &JourneyParams,
+    joined: &mut Vec<u32>,
+) {
+    let epsilon = f64::from(params.epsilon);
+    joined.clear();
+    match params.assign {
+        Assign::Nearest => {
+            joined.extend(nearest(similarities, epsilon).map(|(journey, _)| journey))
+        }
+        Assign::Every => {
+            let near = similarities.filter(|&(_, similarity)| similarity >= epsilon);
+            joined.extend(near.map(|(journey, _)| journey));
+        }
     }
 }
