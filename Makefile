@@ -39,9 +39,10 @@ deny: $(TOOLS)/bin/cargo-deny
 unit: nextest
 	cargo nextest run --workspace --locked --lib --bins
 
-# The same suite against every server that can be had here.
+# The same suite against every server that can be had here. Programs and tests are built together:
+# apart, cargo would build their dependencies twice, with and without what only tests need.
 suite: nextest redis $(TOOLS)/valkey python
-	cargo build --workspace --bins --locked
+	cargo build --workspace --bins --tests --locked
 	scripts/suite
 
 .PHONY: cargo nextest python
