@@ -50,6 +50,18 @@ impl Selection {
 /// Name the new and changed journeys of some users. What the journeys are stands in Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameJob {
+    /// The run whose results are meant; those of a newer one have a job of their own.
+    pub epoch: Epoch,
     /// The users.
-    pub users: Vec<String>,
+    pub users: Vec<UserToName>,
+}
+
+/// A user with journeys to name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserToName {
+    /// The user id.
+    pub user: String,
+    /// How many journeys wanted a name when the job was queued. The counts of the run are made of
+    /// this, so that they do not hang on how often the job was begun.
+    pub journeys: u32,
 }

@@ -24,6 +24,7 @@ fn jobs(ids: &[&str]) -> Vec<NewJob> {
         .map(|&id| NewJob {
             id: id.into(),
             payload: id.as_bytes().into(),
+            size: Some(("letters", id.len() as u64)),
         })
         .collect()
 }
@@ -262,7 +263,8 @@ async fn planning_twice_queues_once_even_when_jobs_are_done_already() {
             .unwrap(),
         Some(3)
     );
-    assert_eq!(queue.standing(&run()).await.unwrap().count("jobs"), 3);
+    let standing = queue.standing(&run()).await.unwrap();
+    assert_eq!((standing.count("jobs"), standing.count("letters")), (3, 3));
 }
 
 #[tokio::test]

@@ -52,7 +52,11 @@ impl Plan {
                 ttl_seconds: request.ttl_seconds,
             })?;
             let partition = number % plan.partitions.len();
-            plan.partitions[partition].push(NewJob { id, payload });
+            plan.partitions[partition].push(NewJob {
+                id,
+                payload,
+                size: None,
+            });
         }
         Ok(plan)
     }

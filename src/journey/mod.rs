@@ -67,7 +67,8 @@ pub struct JourneyTerm {
 pub enum NameSource {
     /// Made of terms by the extraction, until a naming worker comes.
     Provisional,
-    /// The name of an earlier state of the journey, until a naming worker comes.
+    /// The name of an earlier state of the journey, or one made of terms by an earlier run, until a
+    /// naming worker comes.
     Stale,
     /// Made of terms, by choice.
     Terms,
@@ -77,14 +78,26 @@ pub enum NameSource {
     Fallback,
 }
 
+impl Journey {
+    /// Whether a naming worker should look at the journey.
+    pub fn wants_name(&self) -> bool {
+        self.name_source.wants_name()
+    }
+}
+
 impl NameSource {
-    /// Whether a naming worker should look at the journey. Names made of terms by choice are
-    /// offered again, because the choice may have changed since.
+    /// Whether a naming worker should look at the journey.
     pub fn wants_name(self) -> bool {
-        matches!(
-            self,
-            NameSource::Provisional | NameSource::Stale | NameSource::Terms
-        )
+        matches!(self, NameSource::Provisional | NameSource::Stale)
+    }
+
+    /// What the name of an unchanged journey is in the next run. Names made of terms by choice are
+    /// offered again, because the choice may have changed since.
+    fn in_next_run(self) -> NameSource {
+        match self {
+            NameSource::Terms => NameSource::Stale,
+            other => other,
+        }
     }
 
     /// As written in the results.

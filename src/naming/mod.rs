@@ -56,6 +56,16 @@ pub struct NamingCounts {
     pub fallbacks: u64,
 }
 
+impl std::ops::AddAssign for NamingCounts {
+    fn add_assign(&mut self, more: NamingCounts) {
+        self.calls += more.calls;
+        self.tokens_in += more.tokens_in;
+        self.tokens_out += more.tokens_out;
+        self.rejected += more.rejected;
+        self.fallbacks += more.fallbacks;
+    }
+}
+
 impl Namer {
     /// How many journeys are best named at once: the answers of one call are safe before the next
     /// is made.

@@ -3,23 +3,24 @@
 -- KEYS  1 lane   2 run hash of the partition   3 pending set
 -- ARGV  1 cursor: how many jobs of the run the caller believes this partition has been given, or
 --         '' for jobs that follow from others   2 seconds to keep the run hash
---       3.. per job: job id, run id, payload
+--       3.. per job: job id, run id, payload, a count of the run or '', what the job adds to it
 -- Returns how many jobs of the run this partition has been given by planning, or -1 when the run
 -- is cancelled. A caller whose cursor was wrong changed nothing and goes on from the answer.
 --
 -- Guarantee: no gap and no duplicate, whenever the planner dies: jobs and cursor move together, and
--- a job that is still pending is not added again.
+-- a job that is still pending is neither added nor counted again.
 
 local cursor = ARGV[1]
 if redis.call('HGET', KEYS[2], 'state') == 'cancelled' then return -1 end
 local planned = tonumber(redis.call('HGET', KEYS[2], 'planned') or 0)
 if cursor ~= '' and tonumber(cursor) ~= planned then return planned end
 
-for i = 3, #ARGV, 3 do
+for i = 3, #ARGV, 5 do
   if redis.call('SADD', KEYS[3], ARGV[i]) == 1 then
     redis.call('XADD', KEYS[1], '*', 'job', ARGV[i], 'run', ARGV[i + 1], 'payload', ARGV[i + 2],
       'attempts', 0, 'failures', 0, 'crashes', 0)
     redis.call('HINCRBY', KEYS[2], 'jobs', 1)
+    if ARGV[i + 3] ~= '' then redis.call('HINCRBY', KEYS[2], ARGV[i + 3], ARGV[i + 4]) end
   end
   planned = planned + 1
 end

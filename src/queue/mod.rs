@@ -87,6 +87,9 @@ pub struct NewJob {
     pub id: String,
     /// See [`encode`].
     pub payload: Vec<u8>,
+    /// What the job adds to a count of its run when it is queued, so that its size is known before
+    /// it is done.
+    pub size: Option<(&'static str, u64)>,
 }
 
 /// A worker's claim on a job, until it is settled or was silent for the lease time.
@@ -262,7 +265,9 @@ impl Queue {
         call.arg(cursor.map(|c| c.to_string()).unwrap_or_default())
             .arg(KEEP_RUNS.as_secs());
         for job in jobs {
+            let (count, amount) = job.size.unwrap_or(("", 0));
             call.arg(&job.id).arg(run.as_str()).arg(&job.payload);
+            call.arg(count).arg(amount);
         }
         let planned: i64 = call.invoke_async(&mut self.redis.commands()).await?;
         Ok(u64::try_from(planned).ok())

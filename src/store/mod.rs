@@ -46,6 +46,14 @@ pub enum StoreError {
     /// Redis did not do it; worth another try.
     #[error("redis: {0}")]
     Redis(#[from] redis::RedisError),
+    /// Others kept writing to a user's results.
+    #[error("the results of user {user:?} changed {times} times while they were written")]
+    Busy {
+        /// The user.
+        user: String,
+        /// How often it was tried.
+        times: usize,
+    },
     /// What stands there is not what Sojourn writes.
     #[error(
         "{key}, field {field:?}: not what this version of Sojourn writes ({reason}); recompute \

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use sojourn::connection::Redis;
 use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
 use sojourn::history::History;
-use sojourn::job::{ExtractJob, NameJob, Selection};
+use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
 use sojourn::queue::{Counts, Failure, Lease, NewJob, Queue, QueueError, Work, decode, encode};
 use sojourn::store::{JourneyReader, JourneyWriter, Meta, StoreError, UserResult, Written};
@@ -16,12 +16,12 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Users whose results are written in one round trip. A few hundred keep a connection busy; more
-/// would only hold up what else goes over it.
-const USERS_PER_WRITE: usize = 256;
-
 /// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
 const USERS_PER_NAME_JOB: usize = 50;
+
+/// Users whose results are written in one round trip: some naming jobs' worth. A few hundred keep a
+/// connection busy; more would only hold up what else goes over it.
+const USERS_PER_WRITE: usize = 5 * USERS_PER_NAME_JOB;
 
 /// How often a user's results are read again because somebody wrote in between. A naming worker
 /// writes once per user and state, so the second time is already rare.
@@ -41,6 +41,12 @@ pub struct ExtractionWorker {
 struct Found {
     history: History,
     extraction: Extraction,
+}
+
+impl Found {
+    fn user(&self) -> &str {
+        &self.history.user
+    }
 }
 
 impl ExtractionWorker {
@@ -80,39 +86,42 @@ impl ExtractionWorker {
     }
 
     /// Writes the results of some users; those of users that somebody wrote to in between are
-    /// matched again with what stands there now. Returns the users with journeys to name.
+    /// matched again with what stands there now. Returns for each user how many journeys want a
+    /// name.
     async fn write(
         &self,
         job: &ExtractJob,
         lease: &Lease,
-        mut found: Vec<Found>,
+        found: &[Found],
         tally: &mut Tally,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<u32>, StoreError> {
         let ttl = job.ttl_seconds.map(Duration::from_secs);
         let parameters = fingerprint(job);
-        let mut to_name = Vec::new();
+        let mut to_name = vec![0; found.len()];
+        let mut waiting: Vec<usize> = (0..found.len()).collect();
         for _ in 0..MAX_CONFLICTS {
-            let users: Vec<&str> = found.iter().map(|f| f.history.user.as_str()).collect();
+            let users: Vec<&str> = waiting.iter().map(|&at| found[at].user()).collect();
             let stored = self.reader.journeys_of_many(&users).await?;
-            let results: Vec<UserResult> = found
+            let results: Vec<UserResult> = waiting
                 .iter()
                 .zip(stored)
-                .map(|(found, stored)| {
-                    let mut journeys = found.extraction.journeys.clone();
-                    let (revision, previous) =
-                        stored.map_or((0, Vec::new()), |s| (s.meta.revision, s.journeys));
-                    keep_identity(&previous, &mut journeys);
+                .map(|(&at, stored)| {
+                    let mut journeys = found[at].extraction.journeys.clone();
+                    if let Some(stored) = &stored {
+                        let same_run = stored.meta.epoch == job.epoch;
+                        keep_identity(&stored.journeys, &mut journeys, same_run);
+                    }
                     let meta = Meta {
                         epoch: job.epoch,
                         attempt: lease.attempt(),
-                        revision: revision + 1,
+                        revision: stored.map_or(0, |stored| stored.meta.revision) + 1,
                         run: lease.run.clone(),
                         dataset: job.dataset_id.clone(),
                         parameters: parameters.clone(),
                         written_at: now(),
                     };
                     UserResult {
-                        user: found.history.user.clone(),
+                        user: found[at].user().to_owned(),
                         meta,
                         journeys,
                     }
@@ -120,46 +129,71 @@ impl ExtractionWorker {
                 .collect();
             let written = self.writer.write(&results, ttl).await?;
             let mut changed = Vec::new();
-            for ((found, result), written) in found.into_iter().zip(results).zip(written) {
+            for ((at, result), written) in waiting.into_iter().zip(results).zip(written) {
                 match written {
                     Written::Written => {
-                        if tally.add(&found.extraction, &result.journeys) {
-                            to_name.push(result.user);
-                        }
+                        tally.add(&found[at].extraction, &result.journeys);
+                        let wanting = result.journeys.iter().filter(|j| j.wants_name());
+                        to_name[at] = wanting.count() as u32;
                     }
                     Written::Stale => tally.users_newer += 1,
-                    Written::Changed => changed.push(found),
+                    Written::Changed => changed.push(at),
                 }
             }
-            found = changed;
-            if found.is_empty() {
+            waiting = changed;
+            if waiting.is_empty() {
                 return Ok(to_name);
             }
         }
-        Err(StoreError::Foreign {
-            key: found
-                .first()
-                .map_or_else(String::new, |f| f.history.user.clone()),
-            field: "_meta".into(),
-            reason: format!("it changed {MAX_CONFLICTS} times while it was written"),
+        Err(StoreError::Busy {
+            user: found[waiting[0]].user().to_owned(),
+            times: MAX_CONFLICTS,
         })
     }
 
-    /// Queues the naming of some users. Ids follow from the job and the users, so that doing the job
-    /// again queues nothing that is still waiting, and nobody is taken for queued who is not.
-    async fn enqueue_naming(&self, lease: &Lease, users: &[String]) -> Result<(), Failure> {
-        for users in users.chunks(USERS_PER_NAME_JOB) {
-            let id = format!(
-                "{}/{:016x}",
-                lease.job,
-                xxh3_64(users.join("\n").as_bytes())
-            );
+    /// Queues the naming of those of some users who have journeys `to_name`. `position` is that of
+    /// the first user among all users of the job.
+    ///
+    /// Ids follow from the job and the positions alone, so that the same users are in the same
+    /// naming job whoever does this job again, and a naming job that is still waiting is not queued
+    /// twice. One that is done is not queued again either: its journeys have names by then.
+    async fn enqueue_naming(
+        &self,
+        job: &ExtractJob,
+        lease: &Lease,
+        position: usize,
+        found: &[Found],
+        to_name: &[u32],
+    ) -> Result<(), Failure> {
+        let groups = found
+            .chunks(USERS_PER_NAME_JOB)
+            .zip(to_name.chunks(USERS_PER_NAME_JOB));
+        for (number, (found, to_name)) in groups.enumerate() {
+            let users: Vec<UserToName> = found
+                .iter()
+                .zip(to_name)
+                .filter(|&(_, &journeys)| journeys > 0)
+                .map(|(found, &journeys)| UserToName {
+                    user: found.user().to_owned(),
+                    journeys,
+                })
+                .collect();
+            if users.is_empty() {
+                continue;
+            }
+            let id = format!("{}/{}", lease.job, position / USERS_PER_NAME_JOB + number);
+            let journeys = users.iter().map(|user| u64::from(user.journeys)).sum();
             let payload = encode(&NameJob {
-                users: users.to_vec(),
+                epoch: job.epoch,
+                users,
             })
             .map_err(|error| Failure::Permanent(error.to_string()))?;
             let partition = xxh3_64(id.as_bytes()) % u64::from(self.names.partitions());
-            let job = NewJob { id, payload };
+            let job = NewJob {
+                id,
+                payload,
+                size: Some(("journeys_to_name", journeys)),
+            };
             self.names
                 .enqueue(&lease.run, lease.lane, partition as u32, &[job])
                 .await
@@ -192,22 +226,20 @@ impl Work for ExtractionWorker {
         .await
         .map_err(|error| Failure::Permanent(format!("the extraction panicked: {error}")))?;
 
-        let mut to_name = Vec::new();
-        let mut found = found.into_iter();
-        loop {
-            let batch: Vec<Found> = found.by_ref().take(USERS_PER_WRITE).collect();
-            if batch.is_empty() {
-                break;
-            }
+        for (number, batch) in found.chunks(USERS_PER_WRITE).enumerate() {
             if stop.is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let written = self.write(&job, lease, batch, &mut tally).await;
-            to_name.extend(written.map_err(|error| Failure::Transient(error.to_string()))?);
+            let to_name = self
+                .write(&job, lease, batch, &mut tally)
+                .await
+                .map_err(|error| Failure::Transient(error.to_string()))?;
+            // Before the job is settled: the run is not over while a naming job is pending, so
+            // there must be no moment at which neither is.
+            let position = number * USERS_PER_WRITE;
+            self.enqueue_naming(&job, lease, position, batch, &to_name)
+                .await?;
         }
-        // Before the job is settled: the run is not over while a naming job is pending, so there
-        // must be no moment at which neither is.
-        self.enqueue_naming(lease, &to_name).await?;
         Ok(tally.counts())
     }
 }
@@ -254,7 +286,6 @@ struct Tally {
     users_newer: u64,
     users_unknown: u64,
     journeys: u64,
-    journeys_to_name: u64,
     items: u64,
     items_in_small_journeys: u64,
     items_without_terms: u64,
@@ -262,21 +293,15 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a user; returns whether journeys want a name.
-    fn add(&mut self, extraction: &Extraction, journeys: &[Journey]) -> bool {
-        let to_name = journeys
-            .iter()
-            .filter(|j| j.name_source.wants_name())
-            .count() as u64;
+    /// Counts a user.
+    fn add(&mut self, extraction: &Extraction, journeys: &[Journey]) {
         self.users += 1;
         self.users_with_journeys += u64::from(!journeys.is_empty());
         self.journeys += journeys.len() as u64;
-        self.journeys_to_name += to_name;
         self.items += extraction.items;
         self.items_in_small_journeys += extraction.items_in_small_journeys;
         self.items_without_terms += extraction.items_without_terms;
         self.items_beyond_history += extraction.items_beyond_history;
-        to_name > 0
     }
 
     fn counts(&self) -> Counts {
@@ -286,7 +311,6 @@ impl Tally {
             ("users_newer", self.users_newer),
             ("users_unknown", self.users_unknown),
             ("journeys", self.journeys),
-            ("journeys_to_name", self.journeys_to_name),
             ("items", self.items),
             ("items_in_small_journeys", self.items_in_small_journeys),
             ("items_without_terms", self.items_without_terms),

@@ -1,18 +1,39 @@
 //! The naming worker: new and changed journeys of some users get names.
 
 use sojourn::connection::Redis;
-use sojourn::job::NameJob;
+use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
 use sojourn::naming::{LlmError, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
-use sojourn::store::{JourneyReader, JourneyWriter, NewName, UserJourneys};
+use sojourn::run::Epoch;
+use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
 use tokio_util::sync::CancellationToken;
+
+/// How often a user is looked at whose journeys somebody changed while they were named. Only a run
+/// or a worker that took the job over does that, so the second look is already rare.
+const MAX_LOOKS: usize = 8;
 
 /// Names journeys.
 pub struct NamingWorker {
     reader: JourneyReader,
     writer: JourneyWriter,
     namer: Namer,
+}
+
+/// A user with what stands in Redis.
+struct Waiting {
+    asked: UserToName,
+    stored: UserJourneys,
+}
+
+impl Waiting {
+    fn to_name(&self) -> usize {
+        self.stored
+            .journeys
+            .iter()
+            .filter(|j| j.wants_name())
+            .count()
+    }
 }
 
 impl NamingWorker {
@@ -25,20 +46,38 @@ impl NamingWorker {
         }
     }
 
+    /// Reads how some users stand. Those with nothing to name are finished and counted.
+    async fn look(
+        &self,
+        users: Vec<UserToName>,
+        tally: &mut Tally,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let ids: Vec<&str> = users.iter().map(|asked| asked.user.as_str()).collect();
+        let stored = self.reader.journeys_of_many(&ids).await?;
+        let mut waiting = Vec::new();
+        for (asked, stored) in users.into_iter().zip(stored) {
+            match stored {
+                Some(stored) if stored.journeys.iter().any(Journey::wants_name) => {
+                    waiting.push(Waiting { asked, stored });
+                }
+                stored => tally.finish(&asked, stored.map(|stored| stored.meta.epoch)),
+            }
+        }
+        Ok(waiting)
+    }
+
     /// Names the journeys of a batch of users and writes the names, before the next batch is begun:
-    /// what was paid for is safe.
+    /// what was paid for is safe. Returns the users whose journeys have changed meanwhile.
     async fn name(
         &self,
-        batch: &[(String, UserJourneys)],
+        batch: Vec<Waiting>,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = batch
             .iter()
-            .map(|(_, user)| {
-                let (journeys, named): (Vec<&Journey>, Vec<&Journey>) = user
-                    .journeys
-                    .iter()
-                    .partition(|journey| journey.name_source.wants_name());
+            .map(|user| {
+                let (journeys, named): (Vec<&Journey>, Vec<&Journey>) =
+                    user.stored.journeys.iter().partition(|j| j.wants_name());
                 Unnamed {
                     journeys,
                     taken: named.iter().map(|j| j.name.as_str()).collect(),
@@ -46,11 +85,11 @@ impl NamingWorker {
             })
             .collect();
         let (names, cost) = self.namer.name(&unnamed).await.map_err(naming_failure)?;
-        tally.cost(cost);
-        let named: Vec<_> = batch
+        tally.cost += cost;
+        let named: Vec<(String, Epoch, Vec<NewName>)> = batch
             .iter()
             .zip(unnamed.iter().zip(names))
-            .map(|((user, stored), (unnamed, names))| {
+            .map(|(user, (unnamed, names))| {
                 let named = unnamed.journeys.iter().zip(names).map(|(before, name)| {
                     let mut after = (*before).clone();
                     after.name = name.name;
@@ -60,19 +99,24 @@ impl NamingWorker {
                         after,
                     }
                 });
-                (user.clone(), stored.meta.epoch, named.collect::<Vec<_>>())
+                let epoch = user.stored.meta.epoch;
+                (user.asked.user.clone(), epoch, named.collect())
             })
             .collect();
         let written = self
             .writer
             .write_names(&named)
             .await
-            .map_err(|error| Failure::Transient(error.to_string()))?;
-        let asked: u64 = named.iter().map(|(_, _, names)| names.len() as u64).sum();
-        let written: u64 = written.iter().sum();
-        tally.named += written;
-        tally.names_outdated += asked - written;
-        Ok(())
+            .map_err(store_failure)?;
+        let mut changed = Vec::new();
+        for ((user, (_, epoch, names)), written) in batch.into_iter().zip(named).zip(written) {
+            if written == names.len() as u64 {
+                tally.finish(&user.asked, Some(epoch));
+            } else {
+                changed.push(user.asked);
+            }
+        }
+        Ok(changed)
     }
 }
 
@@ -80,42 +124,37 @@ impl Work for NamingWorker {
     async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.to_string()))?;
-        let stored = self
-            .reader
-            .journeys_of_many(&job.users)
-            .await
-            .map_err(|error| Failure::Transient(error.to_string()))?;
-        let mut waiting: Vec<(String, UserJourneys)> = job
-            .users
-            .into_iter()
-            .zip(stored)
-            .filter_map(|(user, stored)| Some((user, stored?)))
-            .filter(|(_, user)| user.journeys.iter().any(|j| j.name_source.wants_name()))
-            .collect();
-        let mut tally = Tally::default();
-        while !waiting.is_empty() {
-            let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
-            tokio::select! {
-                named = self.name(&waiting, &mut tally) => named?,
-                () = stop.cancelled() => return Err(Failure::Interrupted),
+        let mut tally = Tally::new(job.epoch);
+        let mut users = job.users;
+        for _ in 0..MAX_LOOKS {
+            let mut waiting = self.look(users, &mut tally).await.map_err(store_failure)?;
+            users = Vec::new();
+            while !waiting.is_empty() {
+                let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
+                tokio::select! {
+                    changed = self.name(waiting, &mut tally) => users.extend(changed?),
+                    () = stop.cancelled() => return Err(Failure::Interrupted),
+                }
+                waiting = rest;
             }
-            waiting = rest;
+            if users.is_empty() {
+                return Ok(tally.counts());
+            }
         }
-        Ok(tally.counts())
+        Err(store_failure(StoreError::Busy {
+            user: users.swap_remove(0).user,
+            times: MAX_LOOKS,
+        }))
     }
 }
 
 /// How many users, at least one, have no more than `journeys` journeys to name.
-fn users_for(users: &[(String, UserJourneys)], journeys: usize) -> usize {
+fn users_for(users: &[Waiting], journeys: usize) -> usize {
     let mut sum = 0;
     let fitting = users
         .iter()
-        .take_while(|(_, user)| {
-            sum += user
-                .journeys
-                .iter()
-                .filter(|j| j.name_source.wants_name())
-                .count();
+        .take_while(|user| {
+            sum += user.to_name();
             sum <= journeys
         })
         .count();
@@ -130,21 +169,40 @@ fn naming_failure(error: LlmError) -> Failure {
     }
 }
 
+fn store_failure(error: StoreError) -> Failure {
+    Failure::Transient(error.to_string())
+}
+
 /// What a job adds to the counts of its run.
-#[derive(Default)]
+///
+/// `named` and `names_outdated` follow from what the job was queued for and from how it ended, not
+/// from what this attempt wrote: of an attempt whose worker was killed they hold the whole effect,
+/// and never twice.
 struct Tally {
+    epoch: Epoch,
     named: u64,
     names_outdated: u64,
     cost: NamingCounts,
 }
 
 impl Tally {
-    fn cost(&mut self, cost: NamingCounts) {
-        self.cost.calls += cost.calls;
-        self.cost.tokens_in += cost.tokens_in;
-        self.cost.tokens_out += cost.tokens_out;
-        self.cost.rejected += cost.rejected;
-        self.cost.fallbacks += cost.fallbacks;
+    fn new(epoch: Epoch) -> Tally {
+        Tally {
+            epoch,
+            named: 0,
+            names_outdated: 0,
+            cost: NamingCounts::default(),
+        }
+    }
+
+    /// Counts a user who has nothing to name any more; `epoch` is that of the results that stand
+    /// there, if they do.
+    fn finish(&mut self, user: &UserToName, epoch: Option<Epoch>) {
+        if epoch == Some(self.epoch) {
+            self.named += u64::from(user.journeys);
+        } else {
+            self.names_outdated += u64::from(user.journeys);
+        }
     }
 
     fn counts(&self) -> Counts {
