@@ -3,7 +3,7 @@
 //! Keys that one script touches together share a hash tag, so that they live in one slot of a
 //! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register.
 
-use crate::queue::Kind;
+use crate::queue::{Kind, Lane};
 use crate::run::RunId;
 
 /// The prefix of every key unless `--key-prefix` says otherwise.
@@ -99,19 +99,14 @@ pub struct PartitionKeys {
 }
 
 impl PartitionKeys {
-    /// Stream of jobs that go first.
-    pub fn high(&self) -> String {
-        format!("{}:high", self.tag)
+    /// Stream of the jobs of a lane.
+    pub fn lane(&self, lane: Lane) -> String {
+        format!("{}:{lane}", self.tag)
     }
 
-    /// Stream of jobs that go when there is nothing in the high lane.
-    pub fn low(&self) -> String {
-        format!("{}:low", self.tag)
-    }
-
-    /// Sorted set of jobs that wait for another attempt, by the time it is due.
-    pub fn retry(&self) -> String {
-        format!("{}:retry", self.tag)
+    /// Sorted set of a lane's jobs that wait for another attempt, by the time it is due.
+    pub fn retry(&self, lane: Lane) -> String {
+        format!("{}:{lane}:retry", self.tag)
     }
 
     /// Stream of jobs that were given up, with the reason.

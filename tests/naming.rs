@@ -610,7 +610,7 @@ async fn a_worker_writes_the_names_of_a_model_to_redis_whatever_titles_say() {
     users.push("victim".into());
     let stored = reader.journeys_of_many(&users).await.unwrap();
     for (user, stored) in users.iter().zip(stored) {
-        for journey in stored.unwrap().journeys {
+        for journey in stored.unwrap().unwrap().journeys {
             let ordered = journey.titles.iter().any(|title| title == ORDER);
             assert_eq!(ordered, user == "victim");
             let source = if ordered {

@@ -36,7 +36,11 @@ async fn queue(server: &Server) -> (Redis, Queue) {
 }
 
 async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
-    queue.take(worker, 0, 1, lease).await.unwrap().pop()
+    take_from(queue, Lane::Low, worker, lease).await
+}
+
+async fn take_from(queue: &Queue, lane: Lane, worker: &str, lease: Duration) -> Option<Lease> {
+    queue.take(worker, lane, 0, lease).await.unwrap()
 }
 
 #[tokio::test]
@@ -71,22 +75,6 @@ async fn a_job_is_handed_out_once_and_counted_once() {
         0,
         "a finished job leaves the stream"
     );
-}
-
-#[tokio::test]
-async fn the_high_lane_goes_first() {
-    let server = Server::start();
-    let (_redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["low"]))
-        .await
-        .unwrap();
-    queue
-        .enqueue(&run(), Lane::High, 0, &jobs(&["high"]))
-        .await
-        .unwrap();
-    assert_eq!(take(&queue, "w", LEASE).await.unwrap().job, "high");
-    assert_eq!(take(&queue, "w", LEASE).await.unwrap().job, "low");
 }
 
 #[tokio::test]
@@ -136,17 +124,34 @@ async fn a_worker_that_took_its_own_job_over_has_a_new_lease() {
 #[tokio::test]
 async fn a_renewed_lease_is_not_taken_over() {
     let server = Server::start();
-    let (_redis, queue) = queue(&server).await;
+    let (redis, queue) = queue(&server).await;
     queue
         .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
         .await
         .unwrap();
     let lease = take(&queue, "w1", LEASE).await.unwrap();
-    // The lease has to age for the renewal to be seen.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The server counts the silence; it has to begin for the renewal to be seen.
+    let lane = redis.keys().partition(Kind::Extract, 0).lane(Lane::Low);
+    support::wait_for_async("a silence", async || {
+        let silent = silence(&redis, &lane).await;
+        (silent >= Duration::from_millis(20)).then_some(())
+    })
+    .await;
+    let before = silence(&redis, &lane).await;
     assert_eq!(queue.renew("w1", &lease).await.unwrap(), Renewal::Held);
-    assert_eq!(take(&queue, "w2", Duration::from_millis(250)).await, None);
+    assert!(silence(&redis, &lane).await < before, "it begins again");
+    assert_eq!(take(&queue, "w2", LEASE).await, None);
     assert_eq!(lease.attempt(), 1, "a renewal is no delivery");
+}
+
+/// How long the holder of the only leased job has been silent.
+async fn silence(redis: &Redis, lane: &str) -> Duration {
+    let pending: Vec<(String, String, u64, u64)> = redis::cmd("XPENDING")
+        .arg(&[lane, "workers", "-", "+", "1"])
+        .query_async(&mut redis.commands())
+        .await
+        .unwrap();
+    Duration::from_millis(pending[0].2)
 }
 
 #[tokio::test]
@@ -157,13 +162,14 @@ async fn a_failed_job_waits_and_comes_back_with_its_failures_counted() {
         .enqueue(&run(), Lane::High, 0, &jobs(&["a"]))
         .await
         .unwrap();
-    let lease = take(&queue, "w", LEASE).await.unwrap();
+    let lease = take_from(&queue, Lane::High, "w", LEASE).await.unwrap();
     let later = Outcome::Retry {
         after: Duration::from_secs(600),
         error: "busy".into(),
     };
     assert!(queue.settle("w", &lease, &later).await.unwrap());
-    assert_eq!(take(&queue, "w", NO_LEASE).await, None, "it is not due");
+    let again = take_from(&queue, Lane::High, "w", NO_LEASE).await;
+    assert_eq!(again, None, "it is not due");
     assert_eq!(
         queue.standing(&run()).await.unwrap().pending,
         1,
@@ -171,10 +177,10 @@ async fn a_failed_job_waits_and_comes_back_with_its_failures_counted() {
     );
 
     // Time passes.
-    let key = redis.keys().partition(Kind::Extract, 0).retry();
+    let key = redis.keys().partition(Kind::Extract, 0).retry(Lane::High);
     let members: Vec<Vec<u8>> = redis.commands().zrange(&key, 0, -1).await.unwrap();
     let () = redis.commands().zadd(&key, &members[0], 0).await.unwrap();
-    let again = take(&queue, "w", LEASE).await.unwrap();
+    let again = take_from(&queue, Lane::High, "w", LEASE).await.unwrap();
     assert_eq!(
         (again.job.as_str(), again.failures, again.attempt()),
         ("a", 1, 2)
@@ -311,13 +317,142 @@ async fn an_entry_that_is_no_job_goes_to_the_dead_letters() {
     let keys = redis.keys().partition(Kind::Extract, 0);
     let _: String = redis
         .commands()
-        .xadd(keys.low(), "*", &[("hello", "world")])
+        .xadd(keys.lane(Lane::Low), "*", &[("hello", "world")])
         .await
         .unwrap();
     assert_eq!(take(&queue, "w", LEASE).await, None);
     let dead: u64 = redis.commands().xlen(keys.dead()).await.unwrap();
-    let left: u64 = redis.commands().xlen(keys.low()).await.unwrap();
+    let left: u64 = redis.commands().xlen(keys.lane(Lane::Low)).await.unwrap();
     assert_eq!((dead, left), (1, 0));
+}
+
+#[tokio::test]
+async fn a_run_does_not_wait_for_a_job_that_no_build_of_this_version_can_do() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    queue
+        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
+        .await
+        .unwrap();
+    let keys = redis.keys().partition(Kind::Extract, 0);
+    // As a build would write it that counts otherwise.
+    let mut connection = redis.commands();
+    let () = connection.del(keys.lane(Lane::Low)).await.unwrap();
+    let fields = [("job", "a"), ("run", run().as_str()), ("tries", "1")].map(|f| (f.0, f.1));
+    let _: String = connection
+        .xadd(keys.lane(Lane::Low), "*", &fields)
+        .await
+        .unwrap();
+    assert_eq!(take(&queue, "w", LEASE).await, None);
+    let standing = queue.standing(&run()).await.unwrap();
+    assert_eq!((standing.pending, standing.count("dead")), (0, 1));
+    let letters: redis::streams::StreamRangeReply =
+        connection.xrange_all(keys.dead()).await.unwrap();
+    let letter = &letters.ids[0];
+    assert_eq!(letter.get::<String>("tries").as_deref(), Some("1"));
+    assert!(letter.get::<String>("error").unwrap().contains("payload"));
+}
+
+#[tokio::test]
+async fn a_long_queue_is_cancelled_in_slices_and_nothing_of_the_run_is_left() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    let other = RunId::parse("1763947200001-0").unwrap();
+    for slice in 0..7 {
+        let ids: Vec<String> = (0..200).map(|n| format!("{slice}-{n}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let run = if slice == 3 { other.clone() } else { run() };
+        queue
+            .enqueue(&run, Lane::Low, 0, &jobs(&ids))
+            .await
+            .unwrap();
+    }
+    let held = take(&queue, "w", LEASE).await.unwrap();
+    let put_off = take(&queue, "w", LEASE).await.unwrap();
+    let later = Outcome::Retry {
+        after: Duration::from_secs(600),
+        error: "busy".into(),
+    };
+    assert!(queue.settle("w", &put_off, &later).await.unwrap());
+    assert_eq!(queue.cancel(&run()).await.unwrap(), 1200);
+    assert_eq!(queue.depth(Lane::Low, 0).await.unwrap(), 200);
+    let retry = redis.keys().partition(Kind::Extract, 0).retry(Lane::Low);
+    let waiting: u64 = redis.commands().zcard(retry).await.unwrap();
+    assert_eq!(waiting, 0);
+    assert_ne!(queue.renew("w", &held).await.unwrap(), Renewal::Held);
+    assert_eq!(queue.standing(&other).await.unwrap().pending, 200);
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_is_forgotten_unless_it_still_holds_a_job() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    queue
+        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
+        .await
+        .unwrap();
+    assert!(take(&queue, "holds", LEASE).await.is_some());
+    assert!(take(&queue, "idle", LEASE).await.is_none());
+    assert_eq!(queue.retire("idle").await.unwrap(), 1);
+    assert_eq!(queue.retire("holds").await.unwrap(), 0);
+    assert_eq!(consumers(&redis).await, ["holds"]);
+
+    // It was killed. Its job is taken over, and then it is forgotten like everybody else.
+    let lease = take(&queue, "other", NO_LEASE).await.unwrap();
+    let done = Outcome::Done(vec![]);
+    assert!(queue.settle("other", &lease, &done).await.unwrap());
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(queue.forget_idle_workers(day).await.unwrap(), 0);
+    assert_eq!(queue.forget_idle_workers(NO_LEASE).await.unwrap(), 2);
+    assert!(consumers(&redis).await.is_empty());
+}
+
+/// Who is known in the low lane.
+async fn consumers(redis: &Redis) -> Vec<String> {
+    let lane = redis.keys().partition(Kind::Extract, 0).lane(Lane::Low);
+    let reply: redis::streams::StreamInfoConsumersReply = redis
+        .commands()
+        .xinfo_consumers(lane, "workers")
+        .await
+        .unwrap();
+    reply.consumers.into_iter().map(|of| of.name).collect()
+}
+
+#[tokio::test]
+async fn a_server_without_memory_still_lets_jobs_be_taken_ended_and_cancelled() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    let ids = ["a", "b", "c", "d"];
+    queue
+        .enqueue(&run(), Lane::Low, 0, &jobs(&ids))
+        .await
+        .unwrap();
+    let put_off = take(&queue, "w", LEASE).await.unwrap();
+    let at_once = Outcome::Retry {
+        after: Duration::ZERO,
+        error: "busy".into(),
+    };
+    assert!(queue.settle("w", &put_off, &at_once).await.unwrap());
+    let () = redis::cmd("CONFIG")
+        .arg(&["SET", "maxmemory", "1"])
+        .query_async(&mut redis.commands())
+        .await
+        .unwrap();
+    assert!(
+        queue
+            .enqueue(&run(), Lane::Low, 0, &jobs(&["e"]))
+            .await
+            .is_err(),
+        "there is no memory"
+    );
+
+    let done = Outcome::Done(vec![("users", 1)]);
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    assert!(queue.settle("w", &lease, &done).await.unwrap());
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    assert!(queue.settle("w", &lease, &at_once).await.unwrap());
+    assert_eq!(queue.cancel(&run()).await.unwrap(), 3);
+    assert_eq!(queue.standing(&run()).await.unwrap().count("users"), 1);
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ fn result(
         user: user.into(),
         meta,
         journeys,
+        replaces_foreign: false,
     }
 }
 
@@ -219,6 +220,58 @@ async fn scripts_survive_that_the_server_forgets_them() {
         write(&redis, result("bob", 1, 1, 1, vec![])).await,
         Written::Written
     );
+}
+
+#[tokio::test]
+async fn results_of_another_form_are_replaced_by_a_writer_that_has_seen_them() {
+    let server = Server::start();
+    let redis = server.connect().await;
+    let key = redis.keys().journeys("ann");
+    let () = redis
+        .commands()
+        .hset(&key, "_meta", "{\"version\":9}")
+        .await
+        .unwrap();
+    let mut mine = result("ann", 1, 1, 1, vec![journey("j", "A")]);
+    assert_eq!(write(&redis, mine.clone()).await, Written::Changed);
+    mine.replaces_foreign = true;
+    assert_eq!(write(&redis, mine.clone()).await, Written::Written);
+    mine.meta.epoch = Epoch(0);
+    assert_eq!(
+        write(&redis, mine).await,
+        Written::Stale,
+        "what can be read is not replaced by something older"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_user_does_not_keep_the_others_back() {
+    let server = Server::start();
+    let redis = server.connect().await;
+    write(&redis, result("ann", 1, 1, 1, vec![journey("j", "A")])).await;
+    let key = redis.keys().journeys("bob");
+    let () = redis.commands().hset(&key, "j", "{}").await.unwrap();
+    let reader = JourneyReader::new(&redis);
+    let many = reader.journeys_of_many(&["ann", "bob"]).await.unwrap();
+    assert!(many[0].as_ref().unwrap().is_some());
+    assert!(many[1].as_ref().unwrap_err().to_string().contains("{bob}"));
+}
+
+#[tokio::test]
+async fn a_server_without_memory_keeps_what_it_has() {
+    let server = Server::start();
+    let redis = server.connect().await;
+    write(&redis, result("ann", 1, 1, 1, vec![journey("old", "Old")])).await;
+    let () = redis::cmd("CONFIG")
+        .arg(&["SET", "maxmemory", "1"])
+        .query_async(&mut redis.commands())
+        .await
+        .unwrap();
+    let newer = result("ann", 2, 1, 2, vec![journey("new", "New")]);
+    let writer = JourneyWriter::new(&redis);
+    assert!(writer.write(&[newer], None).await.is_err());
+    let names = JourneyReader::new(&redis).names("ann").await.unwrap();
+    assert_eq!(names.into_keys().collect::<Vec<_>>(), ["old"]);
 }
 
 #[tokio::test]

@@ -92,7 +92,9 @@ impl Line {
         let users: Vec<String> = (0..USERS).map(|user| format!("u{user}")).collect();
         let reader = JourneyReader::new(&self.redis);
         let stored = reader.journeys_of_many(&users).await.unwrap();
-        let journeys = stored.into_iter().flat_map(|user| user.unwrap().journeys);
+        let journeys = stored
+            .into_iter()
+            .flat_map(|user| user.unwrap().unwrap().journeys);
         let sources: Vec<NameSource> = journeys.map(|journey| journey.name_source).collect();
         assert_eq!(sources.len() as u64, JOURNEYS);
         sources
@@ -104,7 +106,7 @@ fn run(epoch: u64) -> RunId {
 }
 
 async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
-    queue.take(worker, 0, 1, lease).await.unwrap().pop()
+    queue.take(worker, Lane::Low, 0, lease).await.unwrap()
 }
 
 async fn perform(work: &impl Work, lease: &Lease) -> Counts {

@@ -1,5 +1,6 @@
 //! The command line of `sojourn`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -106,6 +107,13 @@ pub enum Command {
         #[command(flatten)]
         local: LocalArgs,
     },
+    /// Run the private Redis of a folder until nobody uses it; other commands start this
+    #[command(hide = true)]
+    KeepRedis {
+        /// The folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
     /// Try everything: a generated population, real processes, and how well its interests are found
     Demo {
         /// How many users to generate
@@ -139,6 +147,14 @@ pub struct ServeArgs {
         value_name = "N"
     )]
     pub queue_depth: u64,
+    /// Naming jobs, of up to 50 users each, that may wait before extraction waits for them
+    #[arg(
+        long,
+        env = "SOJOURN_NAMING_BACKLOG",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
+    pub naming_backlog: u64,
     /// Stop when standard input ends, too.
     #[arg(long, hide = true)]
     pub owned: bool,
@@ -223,8 +239,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub drop_at_most: Option<u32>,
     /// Days until results expire; they stay when this is not given
-    #[arg(long, env = "SOJOURN_TTL_DAYS", value_name = "DAYS")]
-    pub ttl_days: Option<u32>,
+    #[arg(long, env = "SOJOURN_TTL_DAYS", value_name = "DAYS", value_parser = days)]
+    pub ttl_days: Option<NonZeroU32>,
 }
 
 /// Which algorithm.
@@ -267,6 +283,15 @@ impl RunArgs {
             drop_at_most: self.drop_at_most.unwrap_or(base.drop_at_most),
             ..base
         }
+    }
+}
+
+/// A number of days that Redis can count in milliseconds.
+fn days(text: &str) -> Result<NonZeroU32, String> {
+    const MOST: u32 = 36_500;
+    match text.parse::<NonZeroU32>() {
+        Ok(days) if days.get() <= MOST => Ok(days),
+        _ => Err(format!("must be a number of days from 1 to {MOST}")),
     }
 }
 

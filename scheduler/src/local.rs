@@ -67,15 +67,15 @@ struct Process {
 }
 
 impl LocalDeployment {
-    /// Starts a scheduler and workers on the Redis at `redis`. Logs go to `logs`.
+    /// Starts a scheduler and workers. Logs go to `logs`; `configure` gives each process its
+    /// environment.
     ///
     /// # Errors
     /// [`LocalError`]
     pub fn start(
-        redis: &str,
-        key_prefix: &str,
         logs: &Path,
         options: LocalOptions,
+        configure: impl Fn(&mut Command),
     ) -> Result<LocalDeployment, LocalError> {
         std::fs::create_dir_all(logs).map_err(|source| LocalError::Io {
             path: logs.into(),
@@ -89,11 +89,7 @@ impl LocalDeployment {
                 &beside_this_program(program)?,
                 &name,
                 command,
-                |process| {
-                    process
-                        .env("SOJOURN_REDIS", redis)
-                        .env("SOJOURN_KEY_PREFIX", key_prefix);
-                },
+                &configure,
                 logs,
             )?;
             deployment.processes.push(process);
@@ -155,7 +151,7 @@ fn spawn(
     program: &Path,
     name: &str,
     command: &str,
-    configure: impl FnOnce(&mut Command),
+    configure: impl Fn(&mut Command),
     logs: &Path,
 ) -> Result<Process, LocalError> {
     let log = logs.join(format!("{name}.log"));

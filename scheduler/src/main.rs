@@ -2,13 +2,17 @@
 
 mod commands;
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use commands::Usage;
 use sojourn::connection::ConnectError;
 use sojourn::ingest::IngestError;
+use sojourn::journey::InvalidParams;
 use sojourn::settings::{self, SettingsError};
 use sojourn_scheduler::cli::{Cli, Command};
-use sojourn_scheduler::embedded::EmbeddedError;
+use sojourn_scheduler::private::PrivateError;
+use sojourn_scheduler::register::RegisterError;
 use sojourn_scheduler::trigger::InvalidRequest;
 
 /// Wrong usage or input.
@@ -48,21 +52,42 @@ fn main() -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(is_redis) {
+        ExitCode::from(EXIT_REDIS)
+    } else if error.chain().any(is_input) {
+        ExitCode::from(EXIT_INPUT)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn is_redis(error: &(dyn Error + 'static)) -> bool {
     let settings = error.downcast_ref::<SettingsError>();
-    let redis = error.is::<ConnectError>()
+    let private = error.downcast_ref::<PrivateError>();
+    error.is::<ConnectError>()
         || error.is::<redis::RedisError>()
         || matches!(
             settings,
             Some(SettingsError::Connect(_) | SettingsError::NoRedis)
         )
         || matches!(
-            error.downcast_ref::<EmbeddedError>(),
-            Some(EmbeddedError::Connect(_) | EmbeddedError::NoProgram)
-        );
-    let input = error.is::<IngestError>() || error.is::<InvalidRequest>() || settings.is_some();
-    match (redis, input) {
-        (true, _) => ExitCode::from(EXIT_REDIS),
-        (_, true) => ExitCode::from(EXIT_INPUT),
-        _ => ExitCode::FAILURE,
-    }
+            private,
+            Some(
+                PrivateError::Connect(_)
+                    | PrivateError::NoProgram
+                    | PrivateError::NotStarted { .. }
+            )
+        )
+}
+
+fn is_input(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Usage>()
+        || error.is::<IngestError>()
+        || error.is::<InvalidRequest>()
+        || error.is::<InvalidParams>()
+        || error.is::<SettingsError>()
+        || matches!(
+            error.downcast_ref::<RegisterError>(),
+            Some(RegisterError::UnknownRun(_))
+        )
 }

@@ -1,14 +1,24 @@
 //! How a run goes on, for people: a bar on a terminal, nothing elsewhere.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sojourn::connection::Redis;
 use sojourn::run::RunId;
 
-use crate::register::{Queues, Register, RegisterError, RunState, RunStatus};
+use crate::inbox;
+use crate::queues::Queues;
+use crate::record::{RunState, RunStatus};
+use crate::register::{Register, RegisterError};
 
 /// Between two looks at a run.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How long a Redis that is away is waited for. A restart takes seconds, a failover less than this.
+const REDIS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A scheduler that runs reads a request well within this.
+const NO_SCHEDULER_AFTER: Duration = Duration::from_secs(5);
 
 /// A bar over `total` steps that shows rate and time left; hidden when standard error is no
 /// terminal or `quiet`.
@@ -28,28 +38,71 @@ pub fn bar(total: u64, unit: &str, quiet: bool) -> ProgressBar {
     bar
 }
 
-/// Follows a run until it is over. `check` is asked at every look whether to go on.
+/// Follows a run until it is over, through a Redis that is away for a while. `check` is asked at
+/// every look whether to go on.
 ///
 /// # Errors
-/// When Redis fails or `check` says so.
+/// When there is no such run, when Redis is away for too long, or when `check` says so.
 pub async fn watch<E: From<RegisterError>>(
-    register: &Register,
+    redis: &Redis,
     queues: &Queues,
     run: &RunId,
     quiet: bool,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<RunStatus, E> {
+    let register = Register::new(redis);
     let bar = bar(0, "users", quiet);
     bar.set_prefix(format!("run {run}"));
+    let tell = |text: &str| bar.suspend(|| eprintln!("{text}"));
+    let begun = Instant::now();
+    let mut told = false;
+    let mut away_since: Option<Instant> = None;
     loop {
         check()?;
-        let status = register.status(run, queues).await?;
-        show(&bar, &status);
-        if status.record.state.is_over() {
-            bar.finish_and_clear();
-            return Ok(status);
+        match status(&register, redis, queues, run).await {
+            Ok(Some(status)) => {
+                if away_since.take().is_some() {
+                    tell("Redis is back");
+                }
+                show(&bar, &status);
+                if status.record.state.is_over() {
+                    bar.finish_and_clear();
+                    return Ok(status);
+                }
+            }
+            Ok(None) => {
+                if !told && begun.elapsed() > NO_SCHEDULER_AFTER {
+                    tell("waiting for a scheduler; start one with `sojourn serve`");
+                    told = true;
+                }
+            }
+            Err(error) if error.is_redis() => {
+                let since = *away_since.get_or_insert_with(|| {
+                    tell(&format!("waiting for Redis: {error}"));
+                    Instant::now()
+                });
+                if since.elapsed() > REDIS_PATIENCE {
+                    return Err(error.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// How a run stands; `None` when no scheduler has read its request yet.
+async fn status(
+    register: &Register,
+    redis: &Redis,
+    queues: &Queues,
+    run: &RunId,
+) -> Result<Option<RunStatus>, RegisterError> {
+    match register.status(run, queues).await {
+        Err(RegisterError::UnknownRun(_)) if inbox::holds(redis, run).await? => Ok(None),
+        // It may have been read between the two looks.
+        Err(RegisterError::UnknownRun(_)) => Ok(Some(register.status(run, queues).await?)),
+        status => Ok(Some(status?)),
     }
 }
 

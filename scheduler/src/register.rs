@@ -4,113 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use redis::{AsyncCommands, Script};
-use serde::{Deserialize, Serialize};
 use sojourn::connection::Redis;
-use sojourn::queue::{KEEP_RUNS, Kind, Queue, QueueError};
-use sojourn::run::{Epoch, RunId};
+use sojourn::queue::{KEEP_RUNS, QueueError};
+use sojourn::run::RunId;
 
+use crate::queues::Queues;
+use crate::record::{RunRecord, RunState, RunStatus};
 use crate::trigger::Request;
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
-static START: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("start_run.lua")));
+static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_run.lua")));
-
-/// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunState {
-    /// Asked for; its jobs are not known yet.
-    Planning,
-    /// Its jobs are being queued and worked on.
-    Running,
-    /// Every job is finished; those that are dead are counted.
-    Done,
-    /// It could not be planned.
-    Failed,
-    /// Somebody ended it.
-    Cancelled,
-}
-
-impl RunState {
-    /// Whether nothing more will happen.
-    pub fn is_over(self) -> bool {
-        !matches!(self, RunState::Planning | RunState::Running)
-    }
-
-    /// As written in the register.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RunState::Planning => "planning",
-            RunState::Running => "running",
-            RunState::Done => "done",
-            RunState::Failed => "failed",
-            RunState::Cancelled => "cancelled",
-        }
-    }
-
-    fn parse(text: &str) -> Option<RunState> {
-        use RunState::{Cancelled, Done, Failed, Planning, Running};
-        [Planning, Running, Done, Failed, Cancelled]
-            .into_iter()
-            .find(|s| s.as_str() == text)
-    }
-}
-
-/// One run in the register.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunRecord {
-    /// The run.
-    pub id: RunId,
-    /// What was asked for; none when the request could not be read.
-    pub request: Option<Request>,
-    /// Where it is in its life.
-    pub state: RunState,
-    /// Orders its results against those of other runs.
-    pub epoch: Epoch,
-    /// Content address of the dataset, once it was looked at.
-    pub dataset_id: Option<String>,
-    /// How many extraction jobs there are, once it is planned.
-    pub jobs: u64,
-    /// How many users it is about, once it is planned; for `active since` at most.
-    pub users: u64,
-    /// Users that were asked for and that the dataset cannot have.
-    pub users_unknown: u64,
-    /// When it was asked for.
-    pub created: Timestamp,
-    /// When it ended.
-    pub finished: Option<Timestamp>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-/// How far a run is: the register and the queues together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunStatus {
-    /// What the register says.
-    #[serde(flatten)]
-    pub record: RunRecord,
-    /// Extraction jobs that are not finished, of those queued.
-    pub pending: u64,
-    /// Naming jobs that are not finished.
-    pub naming_pending: u64,
-    /// Everything that the jobs counted, by name.
-    pub counts: BTreeMap<String, u64>,
-}
-
-impl RunStatus {
-    /// One count; 0 when nothing was counted under that name.
-    pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or(0)
-    }
-
-    /// Jobs that were given up, of both kinds.
-    pub fn dead(&self) -> u64 {
-        self.count("dead") + self.count("naming_dead")
-    }
-}
 
 /// What cannot be done with the register.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +39,13 @@ pub enum RegisterError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl RegisterError {
+    /// Whether it is Redis that failed, and not what stands there.
+    pub fn is_redis(&self) -> bool {
+        matches!(self, RegisterError::Redis(_) | RegisterError::Queue(_))
+    }
 }
 
 /// Reads and writes the register of runs.
@@ -194,8 +107,10 @@ impl Register {
         users: u64,
         users_unknown: u64,
     ) -> Result<bool, RegisterError> {
-        let mut call = START.prepare_invoke();
+        let mut call = UPDATE.prepare_invoke();
         call.key(self.redis.keys().run(id));
+        call.arg("state").arg(RunState::Running.as_str());
+        call.arg("waiting").arg("");
         call.arg("dataset_id").arg(dataset_id).arg("jobs").arg(jobs);
         call.arg("users")
             .arg(users)
@@ -203,6 +118,18 @@ impl Register {
             .arg(users_unknown);
         let started: u8 = call.invoke_async(&mut self.redis.commands()).await?;
         Ok(started == 1)
+    }
+
+    /// Notes what a run is waiting for before it can be planned.
+    ///
+    /// # Errors
+    /// When Redis fails; doing it again is safe.
+    pub async fn note_waiting(&self, id: &RunId, what: &str) -> Result<(), RegisterError> {
+        let mut call = UPDATE.prepare_invoke();
+        call.key(self.redis.keys().run(id));
+        call.arg("waiting").arg(what);
+        let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        Ok(())
     }
 
     /// Ends a run. Returns `false` when it was over already.
@@ -258,7 +185,8 @@ impl Register {
         if fields.is_empty() {
             return Err(RegisterError::UnknownRun(id.clone()));
         }
-        record(id.clone(), &fields).map_err(|reason| RegisterError::Foreign { key, reason })
+        RunRecord::read(id.clone(), &fields)
+            .map_err(|reason| RegisterError::Foreign { key, reason })
     }
 
     /// The runs that are not over, in no particular order.
@@ -279,6 +207,9 @@ impl Register {
                 Err(RegisterError::UnknownRun(id)) => {
                     let key = self.redis.keys().active_runs();
                     let () = self.redis.commands().srem(key, id.as_str()).await?;
+                }
+                Err(error @ RegisterError::Foreign { .. }) => {
+                    tracing::warn!(%error, "leaving out a run");
                 }
                 Err(error) => return Err(error),
             }
@@ -302,6 +233,9 @@ impl Register {
                 // Its time was up; the index has no expiry of its own.
                 Err(RegisterError::UnknownRun(_)) => {
                     let () = self.redis.commands().zrem(&index, &id).await?;
+                }
+                Err(error @ RegisterError::Foreign { .. }) => {
+                    tracing::warn!(%error, "leaving out a run");
                 }
                 Err(error) => return Err(error),
             }
@@ -336,100 +270,6 @@ impl Register {
             counts,
         })
     }
-
-    /// Copies a cohort as it is now, so that planning again after a crash plans the same, and
-    /// returns its users in ascending order.
-    ///
-    /// # Errors
-    /// When Redis fails; doing it again is safe.
-    pub async fn snapshot_cohort(
-        &self,
-        id: &RunId,
-        cohort: &str,
-    ) -> Result<Vec<String>, RegisterError> {
-        let mut connection = self.redis.commands();
-        let snapshot = self.redis.keys().run_users(id);
-        let taken: bool = connection.exists(&snapshot).await?;
-        let source = if taken {
-            snapshot.clone()
-        } else {
-            self.redis.keys().cohort(cohort)
-        };
-        let mut users: Vec<String> = connection.sscan(&source).await?.try_collect().await?;
-        users.sort_unstable();
-        users.dedup();
-        if !taken && !users.is_empty() {
-            let mut pipeline = redis::pipe();
-            pipeline.atomic();
-            for chunk in users.chunks(10_000) {
-                pipeline.sadd(&snapshot, chunk).ignore();
-            }
-            pipeline
-                .expire(&snapshot, KEEP_RUNS.as_secs() as i64)
-                .ignore();
-            let () = pipeline.exec_async(&mut connection).await?;
-        }
-        Ok(users)
-    }
-}
-
-/// The two queues.
-#[derive(Clone, Debug)]
-pub struct Queues {
-    /// Extraction jobs.
-    pub extract: Queue,
-    /// Naming jobs.
-    pub name: Queue,
-}
-
-impl Queues {
-    /// The queues in `redis`.
-    ///
-    /// # Errors
-    /// When Redis fails.
-    pub async fn open(redis: &Redis) -> Result<Queues, QueueError> {
-        let partitions =
-            sojourn::queue::partitions(redis, sojourn::queue::DEFAULT_PARTITIONS).await?;
-        Ok(Queues {
-            extract: Queue::new(redis.clone(), Kind::Extract, partitions),
-            name: Queue::new(redis.clone(), Kind::Name, partitions),
-        })
-    }
-}
-
-fn record(id: RunId, fields: &HashMap<String, String>) -> Result<RunRecord, String> {
-    let text = |name: &str| fields.get(name).cloned();
-    let number = |name: &str| match fields.get(name) {
-        None => Ok(0),
-        Some(text) => text
-            .parse::<u64>()
-            .map_err(|_| format!("{name} is {text:?}")),
-    };
-    let time = |name: &str| {
-        let milliseconds = i64::try_from(number(name)?).unwrap_or(i64::MAX);
-        Timestamp::from_millisecond(milliseconds).map_err(|error| format!("{name}: {error}"))
-    };
-    let state = text("state").unwrap_or_default();
-    Ok(RunRecord {
-        id,
-        request: match text("request") {
-            Some(json) => Some(serde_json::from_str(&json).map_err(|e| format!("request: {e}"))?),
-            None => None,
-        },
-        state: RunState::parse(&state).ok_or_else(|| format!("state is {state:?}"))?,
-        epoch: Epoch(number("epoch")?),
-        dataset_id: text("dataset_id"),
-        jobs: number("jobs")?,
-        users: number("users")?,
-        users_unknown: number("users_unknown")?,
-        created: time("created")?,
-        finished: if fields.contains_key("finished") {
-            Some(time("finished")?)
-        } else {
-            None
-        },
-        error: text("error"),
-    })
 }
 
 fn now_ms() -> i64 {

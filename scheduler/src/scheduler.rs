@@ -1,38 +1,58 @@
-//! The scheduler's loop: reads requests, plans runs, keeps the queues filled and no fuller, and
-//! notices when a run is over.
+//! The scheduler's loop: enters requests into the register, plans runs, keeps the queues filled and
+//! no fuller, and notices when a run is over.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::RngExt;
-use redis::Script;
 use sojourn::connection::Redis;
 use sojourn::dataset::{DatasetError, Manifest};
-use sojourn::queue::{Lane, NewJob, QueueError};
+use sojourn::queue::{Lane, NewJob, Queue, QueueError};
 use sojourn::run::RunId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::cohort::{self, CohortError};
+use crate::inbox::{Inbox, Received};
+use crate::leader::Candidate;
 use crate::plan::Plan;
-use crate::register::{Queues, Register, RegisterError, RunRecord, RunState};
-use crate::trigger::{Request, Scope};
-
-/// Group and consumer under which requests are read. The consumer is always the same one, so that
-/// a scheduler finds what its predecessor had read and not finished.
-const GROUP: &str = "scheduler";
-const CONSUMER: &str = "leader";
-
-/// Requests read at once.
-const REQUESTS: usize = 16;
+use crate::queues::Queues;
+use crate::record::{RunRecord, RunState};
+use crate::register::{Register, RegisterError};
+use crate::trigger::Scope;
 
 /// Jobs in one call to the queue, at most.
 const JOBS_PER_CALL: u64 = 32;
 
+/// How long the storage may take to hand out a manifest. Other runs wait meanwhile.
+const STORAGE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a run is planned before it is given up: for five minutes or so, in which a storage
+/// that was restarted is back, and somebody who mistyped a bucket still watches.
+const PLANNING_ATTEMPTS: u32 = 10;
+
+/// Wait after the first attempt that failed; doubled for each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Between two looks for workers that were killed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// Silence after which a worker without a job is forgotten. An idle one asks for jobs every second.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
 /// How the scheduler works.
 #[derive(Clone, Debug)]
 pub struct SchedulerOptions {
-    /// Jobs queued in each lane of each partition, at most, leased ones included. Enough for every
-    /// worker to find one at once, few enough that a cohort does not wait behind memory.
+    /// Extraction jobs queued in each lane of each partition, at most, leased ones included. Enough
+    /// for every worker to find one at once, few enough that a cohort does not wait behind memory.
     pub queue_depth: u64,
+    /// Naming jobs that may wait in a lane, over all partitions, before no more extraction jobs are
+    /// queued: extraction is the faster of the two, and without a bound Redis would fill with names
+    /// to be made. Jobs that are queued already still add theirs.
+    pub naming_backlog: u64,
     /// How long to wait for requests between two looks at the queues.
     pub poll: Duration,
     /// How long the lead lasts without renewal.
@@ -43,6 +63,7 @@ impl Default for SchedulerOptions {
     fn default() -> Self {
         SchedulerOptions {
             queue_depth: 64,
+            naming_backlog: 10_000,
             poll: Duration::from_millis(200),
             lead: Duration::from_secs(10),
         }
@@ -62,21 +83,22 @@ pub enum SchedulerError {
     /// The queue did not do it.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The dataset cannot be read for the moment.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
 }
 
 /// Plans runs and feeds the queues.
 #[derive(Debug)]
 pub struct Scheduler {
+    candidate: Candidate,
+    inbox: Inbox,
     redis: Redis,
     register: Register,
     queues: Queues,
     options: SchedulerOptions,
-    /// Identifies this process to others that want to lead.
-    identity: String,
+    /// Runs that are planned.
     active: HashMap<RunId, Active>,
+    /// Runs whose dataset cannot be read for the moment.
+    put_off: HashMap<RunId, PutOff>,
+    tidied: Option<Instant>,
 }
 
 /// A run that is being queued.
@@ -88,6 +110,32 @@ struct Active {
     cursors: Vec<u64>,
 }
 
+impl Active {
+    fn is_queued(&self) -> bool {
+        let mut partitions = self.cursors.iter().zip(&self.plan.partitions);
+        partitions.all(|(&cursor, jobs)| cursor >= jobs.len() as u64)
+    }
+}
+
+/// A run that is to be planned again.
+#[derive(Clone, Copy, Debug)]
+struct PutOff {
+    attempts: u32,
+    until: Instant,
+}
+
+/// What became of an attempt to plan a run.
+enum Planned {
+    /// It can be queued.
+    Ready(Active),
+    /// It can never be planned.
+    Failed(String),
+    /// Not now.
+    Later(String),
+    /// It was over already.
+    Over,
+}
+
 impl Scheduler {
     /// A scheduler over the queues in `redis`.
     ///
@@ -95,12 +143,15 @@ impl Scheduler {
     /// When Redis fails.
     pub async fn new(redis: &Redis, options: SchedulerOptions) -> Result<Scheduler, QueueError> {
         Ok(Scheduler {
+            candidate: Candidate::new(redis, options.lead),
+            inbox: Inbox::new(redis),
             redis: redis.clone(),
             register: Register::new(redis),
             queues: Queues::open(redis).await?,
             options,
-            identity: format!("{:016x}", rand::rng().random::<u64>()),
             active: HashMap::new(),
+            put_off: HashMap::new(),
+            tidied: None,
         })
     }
 
@@ -108,8 +159,7 @@ impl Scheduler {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut leads = false;
         while !stop.is_cancelled() {
-            let turn = self.turn(&mut leads).await;
-            let pause = match turn {
+            let pause = match self.turn(&mut leads).await {
                 // A leader waits in the blocking read for requests.
                 Ok(()) if leads => Duration::ZERO,
                 Ok(()) => self.options.lead / 4,
@@ -123,100 +173,32 @@ impl Scheduler {
                 () = stop.cancelled() => {}
             }
         }
-        if leads && let Err(error) = self.resign().await {
+        if leads && let Err(error) = self.candidate.resign().await {
             tracing::warn!(%error, "cannot give up the lead; it ends by itself");
         }
     }
 
     async fn turn(&mut self, leads: &mut bool) -> Result<(), SchedulerError> {
-        let led = std::mem::replace(leads, self.lead().await?);
+        let led = std::mem::replace(leads, self.candidate.lead().await?);
         if !*leads {
             self.active.clear();
             return Ok(());
         }
         if !led {
             tracing::info!("leading");
-            // What a predecessor had read and not finished comes first.
-            self.read_requests("0").await?;
+            self.inbox.look_again();
         }
-        self.read_requests(">").await?;
-        self.advance_runs().await
-    }
-
-    /// Takes or renews the lead; returns whether this process has it.
-    async fn lead(&self) -> Result<bool, SchedulerError> {
-        let script = Script::new(
-            "local holder = redis.call('GET', KEYS[1]) \
-             if holder and holder ~= ARGV[1] then return 0 end \
-             redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1",
-        );
-        let mut call = script.key(self.redis.keys().leader());
-        call.arg(&self.identity)
-            .arg(self.options.lead.as_millis() as u64);
-        let leads: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(leads == 1)
-    }
-
-    async fn resign(&self) -> Result<(), SchedulerError> {
-        let script = Script::new(
-            "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end",
-        );
-        let mut call = script.key(self.redis.keys().leader());
-        let () = call
-            .arg(&self.identity)
-            .invoke_async(&mut self.redis.commands())
-            .await?;
-        Ok(())
-    }
-
-    /// Reads requests from `position` and enters their runs. An entry is deleted after its run is
-    /// in the register, and entering twice is harmless, so no request is lost or done twice.
-    async fn read_requests(&self, position: &str) -> Result<(), SchedulerError> {
-        type Read = Option<Vec<(String, Vec<(String, HashMap<String, String>)>)>>;
-        let key = self.redis.keys().triggers();
-        let mut connection = self.redis.blocking().await?;
-        let mut command = redis::cmd("XREADGROUP");
-        command
-            .arg("GROUP")
-            .arg(GROUP)
-            .arg(CONSUMER)
-            .arg("COUNT")
-            .arg(REQUESTS);
-        command
-            .arg("BLOCK")
-            .arg(self.options.poll.as_millis() as u64);
-        command.arg("STREAMS").arg(&key).arg(position);
-        let read: Result<Read, redis::RedisError> = command.query_async(&mut connection).await;
-        let read = match read {
-            Err(error) if error.code() == Some("NOGROUP") => {
-                let () = redis::cmd("XGROUP")
-                    .arg(&["CREATE", &key, GROUP, "0", "MKSTREAM"])
-                    .query_async(&mut self.redis.commands())
-                    .await?;
-                return Ok(());
+        for Received { run, request } in self.inbox.receive(self.options.poll).await? {
+            match &request {
+                Ok(request) => tracing::info!(%run, ?request, "asked for a run"),
+                Err(error) => tracing::error!(%run, error, "cannot understand a request"),
             }
-            read => read?,
-        };
-        for (entry, fields) in read.into_iter().flatten().flat_map(|(_, entries)| entries) {
-            // Only the server makes entry ids of another form than two numbers, and it does not.
-            if let Ok(run) = RunId::parse(&entry) {
-                let request = Request::from_fields(&fields).map_err(|error| error.to_string());
-                match &request {
-                    Ok(request) => tracing::info!(%run, ?request, "asked for a run"),
-                    Err(error) => tracing::error!(%run, error, "cannot understand a request"),
-                }
-                self.register.create(&run, &request).await?;
-            }
-            let () = redis::pipe()
-                .atomic()
-                .cmd("XACK")
-                .arg(&[&key, GROUP, &entry])
-                .cmd("XDEL")
-                .arg(&[&key, &entry])
-                .exec_async(&mut self.redis.commands())
-                .await?;
+            // First the register, and entering twice is harmless: no request is lost or done twice.
+            self.register.create(&run, &request).await?;
+            self.inbox.finish(&run).await?;
         }
-        Ok(())
+        self.advance_runs().await?;
+        self.tidy().await
     }
 
     /// Plans new runs, tops up the queues, ends runs that are done: cohorts before backfills, older
@@ -224,16 +206,14 @@ impl Scheduler {
     async fn advance_runs(&mut self) -> Result<(), SchedulerError> {
         let mut records = self.register.active_runs().await?;
         records.retain(|record| !record.state.is_over());
-        self.active
-            .retain(|id, _| records.iter().any(|record| record.id == *id));
+        let known = |id: &RunId| records.iter().any(|record| record.id == *id);
+        self.active.retain(|id, _| known(id));
+        self.put_off.retain(|id, _| known(id));
         let lane = |record: &RunRecord| record.request.as_ref().map(|request| request.lane);
         records.sort_by_key(|record| (lane(record) != Some(Lane::High), record.epoch));
         for record in records {
-            if !self.active.contains_key(&record.id) {
-                match self.plan(&record).await? {
-                    Some(active) => self.active.insert(record.id.clone(), active),
-                    None => continue,
-                };
+            if !self.active.contains_key(&record.id) && !self.plan(&record).await? {
+                continue;
             }
             self.top_up(&record.id).await?;
             self.end_if_done(&record.id).await?;
@@ -241,57 +221,71 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Plans a run, or plans again what a predecessor had begun. `None` when it cannot be planned;
-    /// the register says why.
-    async fn plan(&self, record: &RunRecord) -> Result<Option<Active>, SchedulerError> {
-        let fail = async |error: String| {
-            tracing::error!(run = %record.id, error, "cannot plan a run");
-            self.register
-                .end(&record.id, RunState::Failed, Some(&error))
-                .await
-        };
-        let Some(request) = &record.request else {
-            fail("the request is missing".into()).await?;
-            return Ok(None);
-        };
-        let manifest = match Manifest::load(&request.dataset).await {
-            Ok(manifest) => manifest,
-            Err(error) if error.is_transient() => return Err(error.into()),
-            Err(error) => {
-                fail(error.to_string()).await?;
-                return Ok(None);
+    /// Plans a run, or plans again what a predecessor had begun. Returns whether it can be queued;
+    /// if not, the register says why. What is wrong with one run never holds up the others.
+    async fn plan(&mut self, record: &RunRecord) -> Result<bool, SchedulerError> {
+        let id = &record.id;
+        let before = self.put_off.get(id).copied();
+        if before.is_some_and(|put_off| put_off.until > Instant::now()) {
+            return Ok(false);
+        }
+        let attempts = before.map_or(0, |put_off| put_off.attempts) + 1;
+        let failure = match self.try_plan(record).await? {
+            Planned::Ready(active) => {
+                let (jobs, users) = (active.plan.jobs(), active.plan.users);
+                tracing::info!(run = %id, jobs, users, unknown = active.plan.users_unknown, "planned");
+                self.put_off.remove(id);
+                self.active.insert(id.clone(), active);
+                return Ok(true);
             }
+            Planned::Over => return Ok(false),
+            Planned::Later(error) if attempts < PLANNING_ATTEMPTS => {
+                let wait = FIRST_WAIT
+                    .saturating_mul(1 << attempts.min(16))
+                    .min(LONGEST_WAIT);
+                tracing::warn!(run = %id, error, ?wait, "cannot plan a run yet");
+                self.register.note_waiting(id, &error).await?;
+                let until = Instant::now() + wait;
+                self.put_off.insert(id.clone(), PutOff { attempts, until });
+                return Ok(false);
+            }
+            Planned::Later(error) => format!("{error} (after {attempts} attempts)"),
+            Planned::Failed(error) => error,
         };
-        if record
-            .dataset_id
-            .as_ref()
-            .is_some_and(|id| *id != manifest.id)
-        {
-            fail(format!("{}: another dataset is there now", request.dataset)).await?;
-            return Ok(None);
+        tracing::error!(run = %id, error = failure, "cannot plan a run");
+        self.register
+            .end(id, RunState::Failed, Some(&failure))
+            .await?;
+        Ok(false)
+    }
+
+    async fn try_plan(&self, record: &RunRecord) -> Result<Planned, SchedulerError> {
+        let Some(request) = &record.request else {
+            return Ok(Planned::Failed("the request is missing".into()));
+        };
+        let dataset = &request.dataset;
+        let manifest = match load_manifest(dataset).await {
+            Ok(manifest) => manifest,
+            Err(error) if error.is_transient() => return Ok(Planned::Later(error.to_string())),
+            Err(error) => return Ok(Planned::Failed(error.to_string())),
+        };
+        let planned_for = record.dataset_id.as_ref();
+        if planned_for.is_some_and(|id| *id != manifest.id) {
+            let error = format!("{dataset}: another dataset is there now");
+            return Ok(Planned::Failed(error));
         }
         let users = match &request.scope {
-            Scope::Cohort(name) => {
-                let users = self.register.snapshot_cohort(&record.id, name).await?;
-                if users.is_empty() {
-                    let key = self.redis.keys().cohort(name);
-                    fail(format!(
-                        "cohort {name:?} is empty; fill it with SADD {key} USER..."
-                    ))
-                    .await?;
-                    return Ok(None);
-                }
-                users
-            }
+            Scope::Cohort(name) => match cohort::snapshot(&self.redis, &record.id, name).await {
+                Ok(users) => users,
+                Err(CohortError::Redis(error)) => return Err(error.into()),
+                Err(error) => return Ok(Planned::Failed(error.to_string())),
+            },
             Scope::All | Scope::ActiveSince(_) => Vec::new(),
         };
         let partitions = self.queues.extract.partitions();
         let plan = match Plan::new(&manifest, request, &users, record.epoch, partitions) {
             Ok(plan) => plan,
-            Err(error) => {
-                fail(error.to_string()).await?;
-                return Ok(None);
-            }
+            Err(error) => return Ok(Planned::Failed(error.to_string())),
         };
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self
@@ -299,14 +293,12 @@ impl Scheduler {
             .start(&record.id, &manifest.id, jobs, plan.users, unknown)
             .await?;
         if !started {
-            return Ok(None);
+            return Ok(Planned::Over);
         }
-        tracing::info!(run = %record.id, jobs, users = plan.users, unknown, "planned");
-        let cursors = vec![0; plan.partitions.len()];
-        Ok(Some(Active {
+        Ok(Planned::Ready(Active {
             lane: request.lane,
+            cursors: vec![0; plan.partitions.len()],
             plan,
-            cursors,
         }))
     }
 
@@ -315,6 +307,11 @@ impl Scheduler {
         let Some(active) = self.active.get_mut(run) else {
             return Ok(());
         };
+        if active.is_queued()
+            || waiting(&self.queues.name, active.lane).await? >= self.options.naming_backlog
+        {
+            return Ok(());
+        }
         for (partition, jobs) in active.plan.partitions.iter().enumerate() {
             let cursor = &mut active.cursors[partition];
             let partition = partition as u32;
@@ -350,18 +347,12 @@ impl Scheduler {
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
     /// is pending before the extraction job that it follows from is not.
     async fn end_if_done(&mut self, run: &RunId) -> Result<(), SchedulerError> {
-        let Some(active) = self.active.get(run) else {
-            return Ok(());
-        };
-        let planned = active
-            .cursors
-            .iter()
-            .zip(&active.plan.partitions)
-            .all(|(c, j)| *c >= j.len() as u64);
-        if !planned || self.queues.extract.standing(run).await?.pending > 0 {
+        if !self.active.get(run).is_some_and(Active::is_queued) {
             return Ok(());
         }
-        if self.queues.name.standing(run).await?.pending > 0 {
+        if self.queues.extract.standing(run).await?.pending > 0
+            || self.queues.name.standing(run).await?.pending > 0
+        {
             return Ok(());
         }
         self.register.end(run, RunState::Done, None).await?;
@@ -369,4 +360,39 @@ impl Scheduler {
         tracing::info!(%run, "done");
         Ok(())
     }
+
+    /// Now and then: what workers that were killed have left behind.
+    async fn tidy(&mut self) -> Result<(), SchedulerError> {
+        if self.tidied.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
+            return Ok(());
+        }
+        for queue in [&self.queues.extract, &self.queues.name] {
+            let forgotten = queue.forget_idle_workers(FORGET_AFTER).await?;
+            if forgotten > 0 {
+                tracing::debug!(kind = %queue.kind(), forgotten, "forgot workers that are gone");
+            }
+        }
+        self.tidied = Some(Instant::now());
+        Ok(())
+    }
+}
+
+/// How many jobs of a lane are queued, over all partitions.
+async fn waiting(queue: &Queue, lane: Lane) -> Result<u64, QueueError> {
+    let mut waiting = 0;
+    for partition in 0..queue.partitions() {
+        waiting += queue.depth(lane, partition).await?;
+    }
+    Ok(waiting)
+}
+
+async fn load_manifest(dataset: &str) -> Result<Manifest, DatasetError> {
+    let loaded = tokio::time::timeout(STORAGE_PATIENCE, Manifest::load(dataset)).await;
+    loaded.unwrap_or_else(|_| {
+        Err(DatasetError::Storage {
+            location: dataset.into(),
+            file: sojourn::dataset::MANIFEST_FILE.into(),
+            reason: format!("no answer within {} s", STORAGE_PATIENCE.as_secs()),
+        })
+    })
 }

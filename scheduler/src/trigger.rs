@@ -1,18 +1,15 @@
-//! Requests for runs: entries of one stream, which any service can write with XADD.
+//! Requests for runs, as the fields of a stream entry, which any service can write with XADD.
 //!
-//! The command line uses the same stream, so there is one way in. `docs/redis-keys.md` documents
-//! the fields for others.
+//! The command line writes the same, so there is one way in: [`inbox`](crate::inbox).
+//! `docs/redis-keys.md` documents the fields for others.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use redis::AsyncCommands;
 use serde::{Deserialize, Serialize};
-use sojourn::connection::Redis;
 use sojourn::journey::JourneyParams;
 use sojourn::queue::Lane;
-use sojourn::run::RunId;
 
 /// What a run is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +54,9 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRequest(String);
+
+/// Longest lifetime of results, in seconds: a hundred years. Redis refuses much longer ones.
+const LONGEST_TTL: u64 = 100 * 365 * 24 * 3600;
 
 /// The fields that a request may have.
 const FIELDS: [&str; 7] = [
@@ -127,8 +127,12 @@ impl Request {
             .map_err(|error| InvalidRequest(format!("parameters: {error}")))?;
         let ttl_seconds = match field("ttl").map(str::parse::<u64>) {
             None => None,
-            Some(Ok(seconds)) if seconds > 0 => Some(seconds),
-            Some(_) => return invalid("ttl must be a number of seconds, at least 1".into()),
+            Some(Ok(seconds)) if (1..=LONGEST_TTL).contains(&seconds) => Some(seconds),
+            Some(_) => {
+                return invalid(format!(
+                    "ttl must be a number of seconds, 1 to {LONGEST_TTL}"
+                ));
+            }
         };
         Ok(Request {
             kind,
@@ -141,7 +145,7 @@ impl Request {
     }
 
     /// The fields of a stream entry.
-    fn to_fields(&self) -> Vec<(&'static str, String)> {
+    pub fn to_fields(&self) -> Vec<(&'static str, String)> {
         let kind = match self.kind {
             RunKind::Backfill => "backfill",
             RunKind::Recompute => "recompute",
@@ -169,17 +173,6 @@ impl Request {
             fields.push(("ttl", seconds.to_string()));
         }
         fields
-    }
-
-    /// Asks for the run. Its id is that of the stream entry.
-    ///
-    /// # Errors
-    /// When Redis fails.
-    pub async fn submit(&self, redis: &Redis) -> Result<RunId, redis::RedisError> {
-        let key = redis.keys().triggers();
-        let entry: String = redis.commands().xadd(key, "*", &self.to_fields()).await?;
-        RunId::parse(&entry)
-            .map_err(|error| redis::RedisError::from(std::io::Error::other(error.to_string())))
     }
 }
 
@@ -264,5 +257,9 @@ mod tests {
             ("active_since", "yesterday"),
         ];
         assert!(refusal(&when).contains("yesterday"));
+        for ttl in ["0", "-1", "10000000000000000"] {
+            let lifetime = [("kind", "backfill"), ("dataset", "d"), ("ttl", ttl)];
+            assert!(refusal(&lifetime).contains("ttl"), "{ttl}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Counts, Failure, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
 
 /// How long an idle worker waits at one partition before it looks at the next.
 const IDLE_BLOCK: Duration = Duration::from_millis(250);
@@ -24,10 +24,14 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// First pause after Redis failed; doubled while it goes on.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a worker that has to stop waits for Redis: for a job that it is just asking for, and to
+/// hand back what it holds. What it cannot hand back is taken over after the lease time.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a worker does with a job.
 pub trait Work: Send + Sync + 'static {
-    /// Works on one job until it is done or `stop` is set; then [`Failure::Interrupted`] hands it
-    /// back.
+    /// Works on one job until it is done or `stop` is set; then it returns within a second, and
+    /// [`Failure::Interrupted`] hands the job back.
     fn perform(
         &self,
         lease: &Lease,
@@ -105,7 +109,8 @@ impl Consumer {
     }
 
     /// Works until `stop` is set, then drains: begun jobs may finish within the drain time, the
-    /// rest is handed back. Redis being away never ends the loop.
+    /// rest is handed back, which takes a few seconds at most. Redis being away never ends the
+    /// loop, and never holds up the end.
     pub async fn run<W: Work>(self, work: Arc<W>, stop: CancellationToken) -> Summary {
         let this = Arc::new(self);
         let slots = Arc::new(Semaphore::new(this.options.concurrency.max(1)));
@@ -122,7 +127,11 @@ impl Consumer {
             };
             // The semaphore is never closed.
             let Ok(slot) = slot else { break };
-            let lease = match this.next(&mut next_partition).await {
+            let next = tokio::select! {
+                next = this.next(&mut next_partition) => next,
+                () = patience_after(&stop) => break,
+            };
+            let lease = match next {
                 Ok(Some(lease)) => lease,
                 Ok(None) => continue,
                 Err(error) => {
@@ -158,37 +167,48 @@ impl Consumer {
             halt.cancel();
             jobs.wait().await;
         }
+        let retired = tokio::time::timeout(STOP_PATIENCE, this.queue.retire(&this.worker)).await;
+        if !matches!(retired, Ok(Ok(_))) {
+            tracing::debug!("cannot leave the group; the scheduler tidies up");
+        }
         *summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job: from any partition at once, else by waiting at one of them for a moment.
+    /// The next job: at once if there is one, an urgent one of any partition before the others;
+    /// else by waiting at one partition for a moment.
     async fn next(&self, next_partition: &mut u32) -> Result<Option<Lease>, QueueError> {
         let partitions = self.queue.partitions();
-        for _ in 0..partitions {
+        let mut advance = || {
             let partition = *next_partition;
             *next_partition = (partition + 1) % partitions;
-            let lease = self.options.lease;
-            if let Some(lease) = self
-                .queue
-                .take(&self.worker, partition, 1, lease)
-                .await?
-                .pop()
-            {
-                return Ok(Some(lease));
-            }
-        }
-        let partition = *next_partition;
-        *next_partition = (partition + 1) % partitions;
-        let mut leases = self.queue.wait(&self.worker, partition, IDLE_BLOCK).await?;
-        // A job may have arrived in both lanes at once. There is room for one: the low one goes back.
-        while leases.len() > 1 {
-            if let Some(surplus) = leases.pop() {
-                self.queue
-                    .settle(&self.worker, &surplus, &Outcome::Release)
+            partition
+        };
+        for lane in Lane::ALL {
+            for _ in 0..partitions {
+                let (partition, lease) = (advance(), self.options.lease);
+                let taken = self
+                    .queue
+                    .take(&self.worker, lane, partition, lease)
                     .await?;
+                if taken.is_some() {
+                    return Ok(taken);
+                }
             }
         }
-        Ok(leases.pop())
+        let waited = self.queue.wait(&self.worker, advance(), IDLE_BLOCK).await?;
+        let mut leases = waited.into_iter();
+        let lease = leases.next();
+        // A job may have arrived in both lanes at once, and there is room for one.
+        for surplus in leases {
+            let released = self
+                .queue
+                .settle(&self.worker, &surplus, &Outcome::Release)
+                .await;
+            if let Err(error) = released {
+                tracing::warn!(job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
+            }
+        }
+        Ok(lease)
     }
 
     /// From a taken job to its end. `None` when the lease was lost on the way.
@@ -226,7 +246,7 @@ impl Consumer {
             }
             Outcome::Done(_) | Outcome::Release => {}
         }
-        self.settle(lease, &outcome).await.then_some(outcome)
+        self.settle(lease, &outcome, halt).await.then_some(outcome)
     }
 
     /// Renews the lease for as long as it is held; returns when it is not.
@@ -243,25 +263,43 @@ impl Consumer {
         }
     }
 
-    /// Applies an outcome, for as long as it takes Redis to come back within the lease time.
-    async fn settle(&self, lease: &Lease, outcome: &Outcome) -> bool {
-        let deadline = tokio::time::Instant::now() + self.options.lease;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.queue.settle(&self.worker, lease, outcome).await {
-                Ok(applied) => return applied,
-                Err(error) if tokio::time::Instant::now() >= deadline => {
-                    tracing::error!(job = lease.job, %error, "cannot settle a job; it will be done again");
-                    return false;
+    /// Applies an outcome, trying again for as long as the lease lasts, or until a worker that has
+    /// to stop is out of patience.
+    async fn settle(&self, lease: &Lease, outcome: &Outcome, halt: &CancellationToken) -> bool {
+        let settled = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match self.queue.settle(&self.worker, lease, outcome).await {
+                    Ok(applied) => return applied,
+                    Err(error) => {
+                        tracing::warn!(job = lease.job, %error, "cannot settle a job yet");
+                        tokio::time::sleep(jittered(pause)).await;
+                        pause = (pause * 2).min(MAX_PAUSE);
+                    }
                 }
-                Err(error) => {
-                    tracing::warn!(job = lease.job, %error, "cannot settle a job yet");
-                    tokio::time::sleep(jittered(pause)).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
-                }
+            }
+        };
+        let given_up = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.options.lease) => {}
+                () = patience_after(halt) => {}
+            }
+        };
+        // Settling twice is harmless, so a call may be dropped when it is half done.
+        tokio::select! {
+            applied = settled => applied,
+            () = given_up => {
+                tracing::error!(job = lease.job, "cannot settle a job; it will be done again");
+                false
             }
         }
     }
+}
+
+/// Returns a moment after `stop` was set.
+async fn patience_after(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_PATIENCE).await;
 }
 
 /// Half to all of `pause`, so that workers that were stopped together do not come back together.

@@ -1,9 +1,10 @@
 -- Ends a lease: the job is done, waits for another attempt, is dead, or is handed back.
 --
--- KEYS  1 lane   2 retry set   3 dead stream   4 run hash of the partition   5 pending set
+-- KEYS  1 lane   2 retry set of the lane   3 dead stream   4 run hash of the partition
+--       5 pending set
 -- ARGV  1 group   2 consumer   3 entry id   4 deliveries   5 job id   6 outcome   7 ...
 --   'done'     7.. counter, amount, ...      adds to the run's counts
---   'retry'    7 delay in ms   8 lane (1 or 2)   9.. field, value, ... of the next attempt
+--   'retry'    7 delay in ms   8.. field, value, ... of the next attempt
 --   'dead'     7.. field, value, ...         of the dead letter
 --   'release'  7.. field, value, ...         of the next attempt
 -- Returns 1 when the outcome was applied, 0 when the lease is no longer held.
@@ -18,6 +19,9 @@ local group, consumer, entry, job, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[5],
 local reply = redis.pcall('XPENDING', lane, group, entry, entry, 1)
 local held = not reply.err and reply[1]
 if not held or held[2] ~= consumer or held[4] ~= tonumber(ARGV[4]) then return 0 end
+if not ({ done = true, retry = true, dead = true, release = true })[outcome] then
+  return redis.error_reply('unknown outcome ' .. outcome)
+end
 
 local function rest(from)
   local values = {}
@@ -25,6 +29,9 @@ local function rest(from)
   return values
 end
 
+-- First what frees memory: a server without any would refuse a script that begins with the others.
+redis.call('XACK', lane, group, entry)
+redis.call('XDEL', lane, entry)
 if outcome == 'done' then
   if redis.call('SREM', pending, job) == 1 then
     redis.call('HINCRBY', run, 'done', 1)
@@ -33,16 +40,12 @@ if outcome == 'done' then
 elseif outcome == 'retry' then
   local time = redis.call('TIME')
   local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[7])
-  redis.call('ZADD', retry, due, cmsgpack.pack({ lane = tonumber(ARGV[8]), fields = rest(9) }))
+  redis.call('ZADD', retry, due, cmsgpack.pack(rest(8)))
   redis.call('HINCRBY', run, 'retried', 1)
 elseif outcome == 'dead' then
   redis.call('XADD', dead, '*', unpack(rest(7)))
   if redis.call('SREM', pending, job) == 1 then redis.call('HINCRBY', run, 'dead', 1) end
-elseif outcome == 'release' then
-  redis.call('XADD', lane, '*', unpack(rest(7)))
 else
-  return redis.error_reply('unknown outcome ' .. outcome)
+  redis.call('XADD', lane, '*', unpack(rest(7)))
 end
-redis.call('XACK', lane, group, entry)
-redis.call('XDEL', lane, entry)
 return 1

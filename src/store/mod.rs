@@ -10,7 +10,7 @@ mod writer;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use reader::{JourneyReader, Names, UserJourneys};
+pub use reader::{JourneyReader, Names, UserJourneys, UserRead};
 pub use writer::{JourneyWriter, NewName, UserResult, Written};
 
 use crate::run::{Epoch, RunId};
@@ -56,8 +56,8 @@ pub enum StoreError {
     },
     /// What stands there is not what Sojourn writes.
     #[error(
-        "{key}, field {field:?}: not what this version of Sojourn writes ({reason}); recompute \
-         the user to replace it"
+        "{key}, field {field:?}: not what this version of Sojourn writes ({reason}); the next run \
+         over the user replaces it"
     )]
     Foreign {
         /// The key.

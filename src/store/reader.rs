@@ -12,6 +12,10 @@ use crate::keys::Keys;
 /// Journey id to name. Empty for a user without journeys.
 pub type Names = BTreeMap<String, String>;
 
+/// One user's journeys among those of many: `None` for a user that no run has seen, an error for
+/// results that are not of this version.
+pub type UserRead = Result<Option<UserJourneys>, StoreError>;
+
 /// All that is known of a user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserJourneys {
@@ -76,27 +80,29 @@ impl JourneyReader {
     ///
     /// # Errors
     /// When Redis fails, or the results are not of this version.
-    pub async fn journeys(&self, user: &str) -> Result<Option<UserJourneys>, StoreError> {
-        Ok(self.journeys_of_many(&[user]).await?.pop().flatten())
+    pub async fn journeys(&self, user: &str) -> UserRead {
+        self.journeys_of_many(&[user])
+            .await?
+            .pop()
+            .unwrap_or(Ok(None))
     }
 
-    /// The journeys of many users in one round trip, in the order of `users`.
+    /// The journeys of many users in one round trip, in the order of `users`. What is wrong with
+    /// the results of one does not keep those of the others back.
     ///
     /// # Errors
-    /// When Redis fails, or results are not of this version.
+    /// When Redis fails.
     pub async fn journeys_of_many<U: AsRef<str>>(
         &self,
         users: &[U],
-    ) -> Result<Vec<Option<UserJourneys>>, StoreError> {
+    ) -> Result<Vec<UserRead>, StoreError> {
         let keys: Vec<String> = users
             .iter()
             .map(|user| self.keys.journeys(user.as_ref()))
             .collect();
         let hashes: Vec<HashMap<String, String>> = self.hashes(keys.iter()).await?;
-        keys.iter()
-            .zip(hashes)
-            .map(|(key, hash)| parse(key, hash))
-            .collect()
+        let users = keys.iter().zip(hashes);
+        Ok(users.map(|(key, hash)| parse(key, hash)).collect())
     }
 
     async fn hashes<T: redis::FromRedisValue>(
@@ -114,7 +120,7 @@ impl JourneyReader {
     }
 }
 
-fn parse(key: &str, mut hash: HashMap<String, String>) -> Result<Option<UserJourneys>, StoreError> {
+fn parse(key: &str, mut hash: HashMap<String, String>) -> UserRead {
     let foreign = |field: &str, reason: String| StoreError::Foreign {
         key: key.into(),
         field: field.into(),

@@ -24,6 +24,8 @@ pub struct UserResult {
     pub meta: Meta,
     /// The journeys, possibly none.
     pub journeys: Vec<Journey>,
+    /// Whether what stands there is of no form that this version knows, and is to be replaced.
+    pub replaces_foreign: bool,
 }
 
 /// A name for a journey as it was read.
@@ -80,10 +82,13 @@ impl JourneyWriter {
             } = result.meta;
             let keys = self.redis.keys();
             let call = calls.call(&keys.names(&result.user), &keys.journeys(&result.user));
-            call.arg(epoch.0)
-                .arg(attempt)
-                .arg(revision.saturating_sub(1))
-                .arg(ttl);
+            call.arg(epoch.0).arg(attempt);
+            if result.replaces_foreign {
+                call.arg("foreign");
+            } else {
+                call.arg(revision.saturating_sub(1));
+            }
+            call.arg(ttl);
             call.arg(json(&result.meta));
             for journey in &result.journeys {
                 call.arg(&journey.id).arg(&journey.name).arg(json(journey));

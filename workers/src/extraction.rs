@@ -37,16 +37,10 @@ pub struct ExtractionWorker {
     dataset: Mutex<Option<Arc<Dataset>>>,
 }
 
-/// A history with what was found in it.
+/// What was found in the history of a user.
 struct Found {
-    history: History,
+    user: String,
     extraction: Extraction,
-}
-
-impl Found {
-    fn user(&self) -> &str {
-        &self.history.user
-    }
 }
 
 impl ExtractionWorker {
@@ -59,6 +53,13 @@ impl ExtractionWorker {
             cache,
             dataset: Mutex::new(None),
         }
+    }
+
+    /// The dataset of a job, and the histories of its shard.
+    async fn read(&self, job: &ExtractJob) -> Result<(Arc<Dataset>, Vec<History>), Failure> {
+        let dataset = self.dataset(job).await?;
+        let shard = dataset.read_shard(ShardIndex(job.shard)).await;
+        Ok((dataset, shard.map_err(dataset_failure)?))
     }
 
     async fn dataset(&self, job: &ExtractJob) -> Result<Arc<Dataset>, Failure> {
@@ -100,13 +101,18 @@ impl ExtractionWorker {
         let mut to_name = vec![0; found.len()];
         let mut waiting: Vec<usize> = (0..found.len()).collect();
         for _ in 0..MAX_CONFLICTS {
-            let users: Vec<&str> = waiting.iter().map(|&at| found[at].user()).collect();
+            let users: Vec<&str> = waiting.iter().map(|&at| found[at].user.as_str()).collect();
             let stored = self.reader.journeys_of_many(&users).await?;
             let results: Vec<UserResult> = waiting
                 .iter()
                 .zip(stored)
                 .map(|(&at, stored)| {
                     let mut journeys = found[at].extraction.journeys.clone();
+                    let replaces_foreign = stored.is_err();
+                    let stored = stored.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "replacing results");
+                        None
+                    });
                     if let Some(stored) = &stored {
                         let same_run = stored.meta.epoch == job.epoch;
                         keep_identity(&stored.journeys, &mut journeys, same_run);
@@ -121,9 +127,10 @@ impl ExtractionWorker {
                         written_at: now(),
                     };
                     UserResult {
-                        user: found[at].user().to_owned(),
+                        user: found[at].user.clone(),
                         meta,
                         journeys,
+                        replaces_foreign,
                     }
                 })
                 .collect();
@@ -146,7 +153,7 @@ impl ExtractionWorker {
             }
         }
         Err(StoreError::Busy {
-            user: found[waiting[0]].user().to_owned(),
+            user: found[waiting[0]].user.clone(),
             times: MAX_CONFLICTS,
         })
     }
@@ -174,7 +181,7 @@ impl ExtractionWorker {
                 .zip(to_name)
                 .filter(|&(_, &journeys)| journeys > 0)
                 .map(|(found, &journeys)| UserToName {
-                    user: found.user().to_owned(),
+                    user: found.user.clone(),
                     journeys,
                 })
                 .collect();
@@ -207,24 +214,22 @@ impl Work for ExtractionWorker {
     async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
         let job: ExtractJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.to_string()))?;
-        let dataset = self.dataset(&job).await?;
-        let shard = dataset
-            .read_shard(ShardIndex(job.shard))
-            .await
-            .map_err(dataset_failure)?;
+        // Storage may take minutes to say that it is away.
+        let (dataset, shard) = tokio::select! {
+            read = self.read(&job) => read?,
+            () = stop.cancelled() => return Err(Failure::Interrupted),
+        };
         let mut tally = Tally::default();
         let histories = select(shard, &job.selection, &mut tally);
 
         let as_of = dataset.manifest().counts.last_timestamp;
         let catalogue = dataset.catalogue().clone();
-        let params = job.params;
-        let found = tokio::task::spawn_blocking(move || {
-            extract(histories, || {
-                Extractor::new(catalogue.clone(), params, as_of)
-            })
-        })
-        .await
-        .map_err(|error| Failure::Permanent(format!("the extraction panicked: {error}")))?;
+        let (params, halt) = (job.params, stop.clone());
+        let extractor = move || Extractor::new(catalogue.clone(), params, as_of);
+        let found = tokio::task::spawn_blocking(move || extract(histories, extractor, &halt))
+            .await
+            .map_err(|error| Failure::Permanent(format!("the extraction panicked: {error}")))?
+            .ok_or(Failure::Interrupted)?;
 
         for (number, batch) in found.chunks(USERS_PER_WRITE).enumerate() {
             if stop.is_cancelled() {
@@ -245,16 +250,19 @@ impl Work for ExtractionWorker {
 }
 
 /// All cores, one extractor each; the result is in the order of the histories, whatever the number
-/// of threads.
-fn extract(histories: Vec<History>, extractor: impl Fn() -> Extractor + Send + Sync) -> Vec<Found> {
+/// of threads. `None` when `stop` was set before the end.
+fn extract(
+    histories: Vec<History>,
+    extractor: impl Fn() -> Extractor + Send + Sync,
+    stop: &CancellationToken,
+) -> Option<Vec<Found>> {
     histories
         .into_par_iter()
         .map_init(extractor, |extractor, history| {
-            let extraction = extractor.extract(&history);
-            Found {
-                history,
-                extraction,
-            }
+            (!stop.is_cancelled()).then(|| Found {
+                extraction: extractor.extract(&history),
+                user: history.user,
+            })
         })
         .collect()
 }

@@ -57,10 +57,14 @@ impl NamingWorker {
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
             match stored {
-                Some(stored) if stored.journeys.iter().any(Journey::wants_name) => {
+                Ok(Some(stored)) if stored.journeys.iter().any(Journey::wants_name) => {
                     waiting.push(Waiting { asked, stored });
                 }
-                stored => tally.finish(&asked, stored.map(|stored| stored.meta.epoch)),
+                Ok(stored) => tally.finish(&asked, stored.map(|stored| stored.meta.epoch)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot name the journeys of a user");
+                    tally.finish(&asked, None);
+                }
             }
         }
         Ok(waiting)

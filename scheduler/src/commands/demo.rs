@@ -10,14 +10,15 @@ use sojourn::queue::Lane;
 use sojourn::settings::RedisArgs;
 use sojourn::store::{JourneyReader, UserJourneys};
 use sojourn_scheduler::demo::{Population, SimulatedUser, recovery};
+use sojourn_scheduler::inbox;
 use sojourn_scheduler::local::{LocalOptions, beside_this_program};
-use sojourn_scheduler::register::RunState;
+use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::trigger::{Request, RunKind, Scope};
 
 use super::runs::watch;
 use super::session::Session;
 use super::show::print_user;
-use super::{Done, Output};
+use super::{Done, Output, usage};
 
 /// Users whose results are read in one round trip.
 const USERS_PER_READ: usize = 500;
@@ -42,7 +43,7 @@ pub async fn demo(
     output: Output,
 ) -> Result<Done> {
     if users == 0 {
-        bail!("--users must be at least 1");
+        return Err(usage("--users must be at least 1"));
     }
     let begun = Instant::now();
     let say = |text: &str| {
@@ -95,7 +96,7 @@ pub async fn demo(
         // Whoever names their own Redis finds nothing of the demo there a day later.
         ttl_seconds: Some(24 * 3600),
     };
-    let run = request.submit(&session.redis).await?;
+    let run = inbox::submit(&session.redis, &request).await?;
     let quiet = output.quiet || output.json;
     let status = watch(&session, &run, Some(&mut deployment), quiet).await?;
     deployment.stop().await;
@@ -194,7 +195,9 @@ async fn read(session: &Session, users: &[SimulatedUser]) -> Result<Vec<Option<U
     let mut results = Vec::with_capacity(users.len());
     for users in users.chunks(USERS_PER_READ) {
         let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-        results.extend(reader.journeys_of_many(&ids).await?);
+        for found in reader.journeys_of_many(&ids).await? {
+            results.push(found?);
+        }
     }
     Ok(results)
 }

@@ -2,6 +2,7 @@
 
 mod demo;
 mod ingest;
+mod keep_redis;
 mod runs;
 mod serve;
 mod session;
@@ -17,6 +18,15 @@ pub enum Done {
     Well,
     /// A run was followed to its end, and it has dead jobs, failed or was cancelled.
     RunEndedBadly,
+}
+
+/// Something that has to be said in another way.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(String);
+
+fn usage(text: impl Into<String>) -> anyhow::Error {
+    Usage(text.into()).into()
 }
 
 /// How to talk.
@@ -50,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
             runs::show(&cli.redis, &local, &id, watch, output).await
         }
         Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
+        Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {
             demo::demo(&cli.redis, users, seed, keep, output).await

@@ -2,30 +2,21 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use redis::AsyncCommands;
+use anyhow::{Result, bail};
 use sojourn::queue::Lane;
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
-use sojourn_scheduler::progress;
-use sojourn_scheduler::register::{Queues, Register, RegisterError, RunState, RunStatus};
+use sojourn_scheduler::queues::Queues;
+use sojourn_scheduler::record::{RunState, RunStatus};
+use sojourn_scheduler::register::Register;
 use sojourn_scheduler::trigger::{Request, RunKind, Scope, parse_time};
+use sojourn_scheduler::{cohort, inbox, progress};
 
 use super::session::Session;
-use super::{Done, Output};
-
-/// How long a list of users that came from a file is kept for the scheduler to read.
-const UPLOADED_COHORT_SECONDS: i64 = 24 * 3600;
-
-/// Between two looks at whether the scheduler has read a request.
-const KNOWN_POLL: Duration = Duration::from_millis(50);
-
-/// A scheduler that runs reads a request well within this.
-const NO_SCHEDULER_AFTER: Duration = Duration::from_secs(5);
+use super::{Done, Output, usage};
 
 /// Workers of a run on this machine. One extraction worker uses all cores.
 const LOCAL: LocalOptions = LocalOptions {
@@ -39,8 +30,8 @@ pub async fn backfill(
     args: RunArgs,
     output: Output,
 ) -> Result<Done> {
-    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
     let request = request(RunKind::Backfill, &dataset, Scope::All, &args)?;
+    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
     run(session, request, args.watch, output).await
 }
 
@@ -51,14 +42,18 @@ pub async fn recompute(
     args: RunArgs,
     output: Output,
 ) -> Result<Done> {
-    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
-    let scope = match (scope.users, scope.cohort, scope.active_since) {
-        (Some(file), ..) => Scope::Cohort(upload_cohort(&session, &file).await?),
-        (_, Some(cohort), _) => Scope::Cohort(cohort),
-        (_, _, Some(time)) => Scope::ActiveSince(parse_time(&time)?),
-        (None, None, None) => bail!("name the users with --users, --cohort or --active-since"),
+    let listed = scope.users.as_deref().map(read_users).transpose()?;
+    let scope = match (&listed, scope.cohort, scope.active_since) {
+        (None, None, Some(time)) => Scope::ActiveSince(parse_time(&time)?),
+        // The command line wants exactly one; the name of a list is known once it is uploaded.
+        (_, cohort, _) => Scope::Cohort(cohort.unwrap_or_default()),
     };
-    let request = request(RunKind::Recompute, &dataset, scope, &args)?;
+    let mut request = request(RunKind::Recompute, &dataset, scope, &args)?;
+    let session = Session::open(redis, Some(Path::new(&dataset))).await?;
+    if let Some(listed) = listed {
+        let users: Vec<&str> = listed.iter().map(String::as_str).collect();
+        request.scope = Scope::Cohort(cohort::upload(&session.redis, &users).await?);
+    }
     run(session, request, args.watch, output).await
 }
 
@@ -69,7 +64,11 @@ fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result
     let dataset = match std::fs::canonicalize(dataset) {
         Ok(path) => path.display().to_string(),
         Err(_) if dataset.contains("://") => dataset.to_owned(),
-        Err(error) => return Err(error).with_context(|| format!("dataset {dataset}")),
+        Err(error) => {
+            return Err(usage(format!(
+                "dataset {dataset}: {error}; make one with `sojourn ingest --out {dataset}`"
+            )));
+        }
     };
     Ok(Request {
         kind,
@@ -81,37 +80,32 @@ fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result
             Lane::High
         },
         parameters,
-        ttl_seconds: args.ttl_days.map(|days| u64::from(days.max(1)) * 24 * 3600),
+        ttl_seconds: args.ttl_days.map(|days| u64::from(days.get()) * 24 * 3600),
     })
 }
 
-/// Puts the user ids of a file into a cohort that expires.
-async fn upload_cohort(session: &Session, file: &Path) -> Result<String> {
-    let text = if file == Path::new("-") {
+/// The user ids in a file, one a line.
+fn read_users(file: &Path) -> Result<Vec<String>> {
+    let read = if file == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("standard input")?;
-        text
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
-        std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?
+        std::fs::read_to_string(file)
     };
-    let users: Vec<&str> = text
+    let text = read.map_err(|error| usage(format!("--users {}: {error}", file.display())))?;
+    let users: Vec<String> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
+        .map(str::to_owned)
         .collect();
     if users.is_empty() {
-        bail!("{} names no user; write one user id a line", file.display());
+        let file = file.display();
+        return Err(usage(format!(
+            "--users {file} names no user; write one user id a line"
+        )));
     }
-    let name = format!("file-{:016x}", rand::random::<u64>());
-    let key = session.redis.keys().cohort(&name);
-    let mut connection = session.redis.commands();
-    for chunk in users.chunks(10_000) {
-        let () = connection.sadd(&key, chunk).await?;
-    }
-    let () = connection.expire(&key, UPLOADED_COHORT_SECONDS).await?;
-    Ok(name)
+    Ok(users)
 }
 
 /// Asks for a run, and follows it where that was asked for or nobody else would work on it.
@@ -120,7 +114,7 @@ async fn run(session: Session, request: Request, watch: bool, output: Output) ->
         Some(logs) => Some(session.deploy(&logs, LOCAL)?),
         None => None,
     };
-    let id = request.submit(&session.redis).await?;
+    let id = inbox::submit(&session.redis, &request).await?;
     let done = if watch || session.is_private() {
         follow(&session, &id, deployment.as_mut(), output).await
     } else {
@@ -156,37 +150,19 @@ pub async fn watch(
     mut deployment: Option<&mut LocalDeployment>,
     quiet: bool,
 ) -> Result<RunStatus> {
-    let register = Register::new(&session.redis);
     let queues = Queues::open(&session.redis).await?;
-    wait_until_known(&register, id).await?;
     let check = || match deployment.as_mut() {
         Some(deployment) => deployment.check().map_err(anyhow::Error::from),
         None => Ok(()),
     };
     tokio::select! {
-        status = progress::watch(&register, &queues, id, quiet, check) => status,
+        status = progress::watch(&session.redis, &queues, id, quiet, check) => status,
         _ = tokio::signal::ctrl_c() => {
+            if session.is_private() {
+                bail!("interrupted; the run {id} goes on with the next run on this dataset")
+            }
             bail!("interrupted; the run {id} goes on where its workers are, `sojourn cancel {id}` ends it")
         }
-    }
-}
-
-/// Waits until the scheduler has entered a run into the register.
-async fn wait_until_known(register: &Register, id: &RunId) -> Result<()> {
-    let mut waited = Duration::ZERO;
-    let mut told = false;
-    loop {
-        match register.run(id).await {
-            Ok(_) => return Ok(()),
-            Err(RegisterError::UnknownRun(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if !told && waited > NO_SCHEDULER_AFTER {
-            eprintln!("waiting for a scheduler; start one with `sojourn serve`");
-            told = true;
-        }
-        tokio::time::sleep(KNOWN_POLL).await;
-        waited += KNOWN_POLL;
     }
 }
 
@@ -300,6 +276,9 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
     );
     if let Some(error) = &record.error {
         println!("  error      {error}");
+    }
+    if let Some(waiting) = &record.waiting {
+        println!("  waiting    {waiting}");
     }
     if let Some(request) = &record.request {
         println!("  dataset    {}", request.dataset);

@@ -11,6 +11,7 @@ pub async fn serve(redis: &RedisArgs, args: ServeArgs) -> Result<Done> {
     let redis = redis.connect().await?;
     let options = SchedulerOptions {
         queue_depth: args.queue_depth,
+        naming_backlog: args.naming_backlog,
         ..SchedulerOptions::default()
     };
     let scheduler = Scheduler::new(&redis, options).await?;

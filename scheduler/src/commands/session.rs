@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use sojourn::connection::Redis;
+use anyhow::{Context, Result};
+use sojourn::connection::{Redis, RedisOptions};
 use sojourn::settings::{RedisArgs, SettingsError};
-use sojourn_scheduler::embedded::EmbeddedRedis;
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
+use sojourn_scheduler::private::PrivateRedis;
+use tokio::process::Command;
+
+use super::usage;
 
 /// Folder beside the dataset's files that holds the private server's data and the logs of a local
 /// deployment. It is no part of the dataset.
@@ -18,7 +21,7 @@ pub struct Session {
     pub redis: Redis,
     args: RedisArgs,
     url: String,
-    private: Option<(EmbeddedRedis, PathBuf)>,
+    private: Option<(PrivateRedis, PathBuf)>,
 }
 
 impl Session {
@@ -39,13 +42,15 @@ impl Session {
         };
         if !dataset.is_dir() {
             let dataset = dataset.display();
-            bail!(
+            return Err(usage(format!(
                 "{dataset} is no local folder, so there is no private Redis; name one with --redis"
-            );
+            )));
         }
         let folder = dataset.join(LOCAL_FOLDER);
-        let server = EmbeddedRedis::start(&folder.join("redis")).await?;
-        let options = args.options(server.url())?;
+        let server = PrivateRedis::open(&folder.join("redis")).await?;
+        // The password in the environment is that of another server.
+        let mut options = RedisOptions::new(server.url());
+        options.key_prefix.clone_from(&args.key_prefix);
         let redis = Redis::connect(&options).await?;
         let url = server.url().to_owned();
         Ok(Session {
@@ -61,14 +66,22 @@ impl Session {
         self.private.is_some()
     }
 
-    /// Starts a scheduler and workers on this machine.
+    /// Starts a scheduler and workers on this machine, which find the same Redis in their
+    /// environment.
     pub fn deploy(&self, logs: &Path, options: LocalOptions) -> Result<LocalDeployment> {
-        Ok(LocalDeployment::start(
-            &self.url,
-            &self.args.key_prefix,
-            logs,
-            options,
-        )?)
+        let configure = |process: &mut Command| {
+            process
+                .env("SOJOURN_REDIS", &self.url)
+                .env("SOJOURN_KEY_PREFIX", &self.args.key_prefix);
+            if self.is_private() {
+                process
+                    .env_remove("SOJOURN_REDIS_PASSWORD")
+                    .env_remove("SOJOURN_REDIS_PASSWORD_FILE");
+            } else if let Some(file) = &self.args.redis_password_file {
+                process.env("SOJOURN_REDIS_PASSWORD_FILE", file);
+            }
+        };
+        Ok(LocalDeployment::start(logs, options, configure)?)
     }
 
     /// Where logs of processes on this machine go, if the server is a private one.
@@ -76,11 +89,13 @@ impl Session {
         self.private.as_ref().map(|(_, folder)| folder.join("logs"))
     }
 
-    /// Ends the private server, if there is one.
+    /// Ends the use of the private server, if there is one.
     pub async fn close(self) {
         drop(self.redis);
-        if let Some((server, _)) = self.private {
-            server.stop().await;
+        if let Some((server, _)) = self.private
+            && let Err(error) = server.close().await
+        {
+            tracing::warn!(%error, "cannot end the private Redis");
         }
     }
 }

@@ -1,4 +1,4 @@
--- Notes that a run is planned.
+-- Notes how a run that is not over goes on.
 --
 -- KEYS  1 run hash
 -- ARGV  field, value, ... of the run
@@ -9,5 +9,5 @@
 
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'planning' and state ~= 'running' then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'running', unpack(ARGV))
+redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
