@@ -21,13 +21,13 @@ fn runs(url: &str) -> Output {
     sojourn(&["runs", "--redis", url])
 }
 
-/// The same from both programs: (sojourn, sojourn-worker).
+/// The same from both programs.
 fn refusals(url: &str) -> [String; 2] {
     let worker = command("sojourn-worker")
         .args(["extract", "--redis", url])
         .output()
         .unwrap();
-    [refusal(&runs(url), 3), refusal(&worker, 2)]
+    [refusal(&runs(url), 3), refusal(&worker, 3)]
 }
 
 fn ingest(folder: &Path, items: &[u8], interactions: &[u8]) -> Output {
@@ -156,7 +156,15 @@ fn an_unknown_user_and_an_unknown_run_are_said_to_be() {
     let show = sojourn(&["show", "nobody", "--redis", &server.url()]);
     assert!(refusal(&show, 1).contains("no results for user \"nobody\""));
     let run = sojourn(&["run", "1700000000000-0", "--redis", &server.url()]);
-    assert!(refusal(&run, 1).contains("there is no run 1700000000000-0"));
+    assert!(refusal(&run, 2).contains("there is no run 1700000000000-0"));
+    let watched = [
+        "run",
+        "1700000000000-0",
+        "--watch",
+        "--redis",
+        &server.url(),
+    ];
+    assert!(refusal(&sojourn(&watched), 2).contains("there is no run"));
     let typo = sojourn(&["run", "latest", "--redis", &server.url()]);
     assert!(refusal(&typo, 2).contains("is not a run id"));
 }
@@ -165,7 +173,13 @@ fn an_unknown_user_and_an_unknown_run_are_said_to_be() {
 fn a_dataset_that_is_none_is_refused_before_anything_is_asked_for() {
     let server = Server::start();
     let output = sojourn(&["backfill", "/nowhere", "--redis", &server.url()]);
-    assert!(refusal(&output, 1).contains("/nowhere"));
+    let message = refusal(&output, 2);
+    assert!(
+        message.contains("/nowhere") && message.contains("sojourn ingest"),
+        "{message}"
+    );
+    let output = sojourn(&["backfill", "/nowhere"]);
+    assert!(refusal(&output, 2).contains("/nowhere"));
 }
 
 #[test]
@@ -270,11 +284,6 @@ fn a_parquet_file_that_broke_off_is_named() {
 
 #[test]
 fn usage_that_makes_no_sense_is_refused_with_code_two() {
-    let no_model = command("sojourn-worker")
-        .args(["name", "--namer", "llm", "--redis", "redis://127.0.0.1:1"])
-        .output()
-        .unwrap();
-    refusal(&no_model, 2);
     refusal(&sojourn(&["backfill"]), 2);
     refusal(&sojourn(&["recompute", "d"]), 2);
     let server = Server::start();
@@ -287,6 +296,24 @@ fn usage_that_makes_no_sense_is_refused_with_code_two() {
         "--redis",
         &server.url(),
     ];
-    let message = String::from_utf8_lossy(&sojourn(&epsilon).stderr).into_owned();
+    let message = refusal(&sojourn(&epsilon), 2);
     assert!(message.contains("epsilon is 7"), "{message}");
+    let demo = sojourn(&["demo", "--users", "0"]);
+    assert!(refusal(&demo, 2).contains("--users"));
+}
+
+#[test]
+fn a_list_of_users_that_names_nobody_or_is_no_text_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = folder.path().to_str().unwrap();
+    let users = folder.path().join("users.txt");
+    let recompute = |content: &[u8]| {
+        std::fs::write(&users, content).unwrap();
+        let file = users.to_str().unwrap();
+        let redis = "redis://127.0.0.1:1";
+        let output = sojourn(&["recompute", dataset, "--users", file, "--redis", redis]);
+        refusal(&output, 2)
+    };
+    assert!(recompute(b"\n \n").contains("names no user"));
+    assert!(recompute(b"ann\nb\xff\n").contains("UTF-8"));
 }

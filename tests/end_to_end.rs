@@ -3,9 +3,10 @@
 mod support;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use redis::AsyncCommands;
-use serde_json::Value;
+use serde_json::{Value, json as value};
 use sojourn::store::JourneyReader;
 use support::{
     Running, Server, command, json, said, shared_data, small_dataset, sojourn, wait_for,
@@ -66,7 +67,17 @@ fn the_demo_finds_what_its_population_was_made_of() {
     let output = sojourn(&["demo", "--json"]);
     assert!(output.status.success(), "{}", said(&output));
     let result = json(&output);
-    assert_eq!(result["users"], 2000);
+    assert_eq!(
+        (&result["users"], &result["items"]),
+        (&value!(2000), &value!(1320))
+    );
+    assert!(result["seconds"].as_f64().unwrap() > 0.0, "{result}");
+    let server = support::server_program();
+    let version = Command::new(server).arg("--version").output().unwrap();
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let redis = result["redis"].as_str().unwrap();
+    let number = redis.split(' ').next_back().unwrap();
+    assert!(version.contains(number), "{redis}: {version}");
     assert_eq!(result["journeys"], result["named"]);
     assert!(result["ari"].as_f64().unwrap() >= 0.8, "{result}");
     assert!(
@@ -243,44 +254,49 @@ fn a_cohort_goes_ahead_of_a_backfill() {
     wait_for_plan(&server, &backfill);
     wait_for_plan(&server, &cohort);
 
-    let _name = Running::start("sojourn-worker", &["name"], &server);
     let _extract = Running::start(
         "sojourn-worker",
         &["extract", "--concurrency", "1"],
         &server,
     );
-    ask(&server, &["run", &cohort, "--watch"]);
-    let done = ask(&server, &["run", &backfill])["counts"]["done"]
-        .as_u64()
-        .unwrap_or(0);
-    assert!(
-        done < 300,
-        "the backfill of 300 jobs was finished before the cohort's one"
-    );
+    let done = |run: &str| status(&server, run).unwrap()["counts"]["done"].as_u64();
+    wait_for("a job of the backfill", || done(&backfill));
+    assert_eq!(done(&cohort), Some(1), "the cohort's job came first");
 }
 
+/// More jobs than are done between two looks at them.
+const MANY: usize = 1500;
+
 #[test]
-fn killed_workers_lose_nothing() {
+fn killed_workers_lose_nothing_and_count_nothing_twice() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let dataset = text(&small_dataset(folder.path(), 400, 2));
+    let dataset = text(&small_dataset(folder.path(), MANY, 1));
     let _scheduler = Running::start("sojourn", &["serve"], &server);
-    let _name = Running::start("sojourn-worker", &["name", "--lease", "1"], &server);
     let run = ask(&server, &["backfill", &dataset])["run"]
         .as_str()
         .unwrap()
         .to_owned();
-    for kill_after in [20, 60, 100] {
-        let worker = Running::start("sojourn-worker", &["extract", "--lease", "1"], &server);
+    let workers = || {
+        ["extract", "name"]
+            .map(|kind| Running::start("sojourn-worker", &[kind, "--lease", "1"], &server))
+    };
+    for kill_after in [50, 250, 450] {
+        let workers = workers();
         wait_for_jobs(&server, &run, kill_after);
         // Running kills without warning.
-        drop(worker);
+        drop(workers);
     }
-    let _worker = Running::start("sojourn-worker", &["extract", "--lease", "1"], &server);
+    let before = status(&server, &run).unwrap();
+    assert!(before["counts"]["done"].as_u64() < Some(MANY as u64));
+    let _workers = workers();
     let status = ask(&server, &["run", &run, "--watch"]);
-    assert_eq!(status["counts"]["users"], 400, "every user once: {status}");
-    assert_eq!(status["counts"]["done"], 200);
-    assert_eq!(status["counts"]["named"], status["counts"]["journeys"]);
+    let count = |name: &str| status["counts"][name].as_u64().unwrap_or(0) as usize;
+    assert_eq!((count("users"), count("done")), (MANY, MANY), "{status}");
+    for name in ["journeys", "journeys_to_name", "named"] {
+        assert_eq!(count(name), 2 * MANY, "{name}: {status}");
+    }
+    assert_eq!((count("dead"), count("naming_dead")), (0, 0), "{status}");
 }
 
 #[test]
@@ -312,17 +328,34 @@ fn a_worker_that_is_asked_to_stop_hands_back_and_ends_well() {
 fn a_redis_that_dies_during_the_run_is_waited_for() {
     let mut server = Server::start_with(&["--appendfsync", "always"]);
     let folder = tempfile::tempdir().unwrap();
-    let dataset = text(&small_dataset(folder.path(), 400, 2));
+    let dataset = text(&small_dataset(folder.path(), MANY, 1));
     let _processes = deployment(&server);
     let run = ask(&server, &["backfill", &dataset])["run"]
         .as_str()
         .unwrap()
         .to_owned();
     wait_for_jobs(&server, &run, 6);
+    let watching = command("sojourn")
+        .args(["run", &run, "--watch", "--json"])
+        .env("SOJOURN_REDIS", server.url())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     server.kill();
+    // Long enough for everybody to notice.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     server.restart();
-    let status = ask(&server, &["run", &run, "--watch"]);
-    assert_eq!(status["counts"]["users"], 400, "{status}");
+    let before = status(&server, &run).unwrap();
+    assert!(before["counts"]["done"].as_u64() < Some(MANY as u64));
+    let watched = watching.wait_with_output().unwrap();
+    assert!(watched.status.success(), "{}", said(&watched));
+    let waited = String::from_utf8_lossy(&watched.stderr).into_owned();
+    assert!(waited.contains("waiting for Redis"), "{waited}");
+    let counts = &json(&watched)["counts"];
+    assert_eq!(counts["users"], MANY, "{counts}");
+    assert_eq!(counts["named"], 2 * MANY, "{counts}");
+    assert_eq!(counts["dead"].as_u64().unwrap_or(0), 0, "{counts}");
 }
 
 #[test]

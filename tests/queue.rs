@@ -338,7 +338,8 @@ async fn a_run_does_not_wait_for_a_job_that_no_build_of_this_version_can_do() {
     // As a build would write it that counts otherwise.
     let mut connection = redis.commands();
     let () = connection.del(keys.lane(Lane::Low)).await.unwrap();
-    let fields = [("job", "a"), ("run", run().as_str()), ("tries", "1")].map(|f| (f.0, f.1));
+    let run_id = run();
+    let fields = [("job", "a"), ("run", run_id.as_str()), ("tries", "1")];
     let _: String = connection
         .xadd(keys.lane(Lane::Low), "*", &fields)
         .await
@@ -388,18 +389,20 @@ async fn a_worker_that_stops_is_forgotten_unless_it_still_holds_a_job() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
     queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
+        .enqueue(&run(), Lane::Low, 0, &jobs(&["a", "b"]))
         .await
         .unwrap();
+    let done = Outcome::Done(vec![]);
     assert!(take(&queue, "holds", LEASE).await.is_some());
-    assert!(take(&queue, "idle", LEASE).await.is_none());
+    let lease = take(&queue, "idle", LEASE).await.unwrap();
+    assert!(queue.settle("idle", &lease, &done).await.unwrap());
+    assert_eq!(consumers(&redis).await, ["holds", "idle"]);
     assert_eq!(queue.retire("idle").await.unwrap(), 1);
     assert_eq!(queue.retire("holds").await.unwrap(), 0);
     assert_eq!(consumers(&redis).await, ["holds"]);
 
     // It was killed. Its job is taken over, and then it is forgotten like everybody else.
     let lease = take(&queue, "other", NO_LEASE).await.unwrap();
-    let done = Outcome::Done(vec![]);
     assert!(queue.settle("other", &lease, &done).await.unwrap());
     let day = Duration::from_secs(24 * 3600);
     assert_eq!(queue.forget_idle_workers(day).await.unwrap(), 0);
@@ -460,7 +463,9 @@ async fn waiting_ends_with_the_job_that_arrives() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
     // Makes the groups.
-    assert_eq!(take(&queue, "w", LEASE).await, None);
+    for lane in Lane::ALL {
+        assert_eq!(take_from(&queue, lane, "w", LEASE).await, None);
+    }
     let waiting = queue.wait("w", 0, Duration::from_secs(2));
     let arriving = queue.clone();
     let run = run();

@@ -55,13 +55,12 @@ pub async fn snapshot(
     let key = redis.keys().cohort(cohort);
     let mut connection = redis.commands();
     if !connection.exists(&snapshot).await? {
-        let users = match members(redis, &key).await {
-            Err(error) if error.code() == Some("WRONGTYPE") => {
-                let cohort = cohort.into();
-                return Err(CohortError::NoSet { cohort, key });
-            }
-            users => users?,
-        };
+        let kind: redis::ValueType = connection.key_type(&key).await?;
+        if !matches!(kind, redis::ValueType::Set) && connection.exists(&key).await? {
+            let cohort = cohort.into();
+            return Err(CohortError::NoSet { cohort, key });
+        }
+        let users = members(redis, &key).await?;
         if users.is_empty() {
             let cohort = cohort.into();
             return Err(CohortError::Empty { cohort, key });

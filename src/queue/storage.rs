@@ -361,13 +361,11 @@ impl Queue {
         let mut unfinished = 0;
         for partition in 0..self.partitions {
             let pending = self.keys(partition).pending(run);
-            let (left,): (u64,) = redis::pipe()
-                .atomic()
-                .scard(&pending)
-                .unlink(&pending)
-                .ignore()
-                .query_async(&mut self.redis.commands())
-                .await?;
+            let mut connection = self.redis.commands();
+            // Not in a transaction, which a server without memory refuses. Nothing is added any
+            // more.
+            let left: u64 = connection.scard(&pending).await?;
+            let () = connection.unlink(&pending).await?;
             unfinished += left;
         }
         Ok(unfinished)
