@@ -10,6 +10,7 @@ use serde_json::{Value, json as value};
 use sojourn::store::JourneyReader;
 use support::{
     Running, Server, command, json, said, shared_data, small_dataset, sojourn, wait_for,
+    wait_for_async,
 };
 
 /// A scheduler and workers on a server.
@@ -324,8 +325,8 @@ fn a_worker_that_is_asked_to_stop_hands_back_and_ends_well() {
     assert_eq!(status["counts"]["dead"].as_u64().unwrap_or(0), 0);
 }
 
-#[test]
-fn a_redis_that_dies_during_the_run_is_waited_for() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_dies_during_the_run_is_waited_for() {
     let mut server = Server::start_with(&["--appendfsync", "always"]);
     let folder = tempfile::tempdir().unwrap();
     let dataset = text(&small_dataset(folder.path(), MANY, 1));
@@ -335,6 +336,16 @@ fn a_redis_that_dies_during_the_run_is_waited_for() {
         .unwrap()
         .to_owned();
     wait_for_jobs(&server, &run, 6);
+    let redis = server.connect().await;
+    let connections = async || {
+        let info: redis::InfoDict = redis::cmd("INFO")
+            .arg("clients")
+            .query_async(&mut redis.commands())
+            .await
+            .unwrap();
+        info.get::<usize>("connected_clients").unwrap()
+    };
+    let before = connections().await;
     let watching = command("sojourn")
         .args(["run", &run, "--watch", "--json"])
         .env("SOJOURN_REDIS", server.url())
@@ -342,9 +353,13 @@ fn a_redis_that_dies_during_the_run_is_waited_for() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    wait_for_async("the watching process", async || {
+        (connections().await > before).then_some(())
+    })
+    .await;
     server.kill();
     // Long enough for everybody to notice.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     server.restart();
     let before = status(&server, &run).unwrap();
     assert!(before["counts"]["done"].as_u64() < Some(MANY as u64));
