@@ -14,6 +14,8 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin sojourn
+# A named volume that is mounted here for the first time belongs to whom the folder belongs to.
+RUN install -d -o 10001 -g 10001 /data /var/tmp/sojourn
 COPY --from=build /out/ /usr/local/bin/
 USER 10001:10001
 STOPSIGNAL SIGTERM

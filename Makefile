@@ -7,22 +7,26 @@ TOOLS := $(CURDIR)/.tools
 export PATH := $(TOOLS)/bin:$(TOOLS)/venv/bin:$(PATH)
 
 CARGO_DENY_VERSION := 0.20.2
-NEXTEST_VERSION := 0.9
+NEXTEST_VERSION := 0.9.143
+
+# Tools are built once and run for seconds: that they are built fast is what counts.
+INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	CARGO_PROFILE_RELEASE_DEBUG=false cargo install --locked --root $(TOOLS)
 
 .PHONY: help bench build demo redis test format lint doc deny unit suite clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-build: cargo ## Build the release binaries
-	cargo build --release --workspace
+build: toolchain ## Build the release binaries
+	cargo build --release --workspace --locked
 
 demo: build redis ## From nothing to named journeys: a generated population through real processes
 	target/release/sojourn demo
 
 redis: $(TOOLS)/server ## Make sure that there is a Redis or Valkey to run
 
-test: cargo format lint doc deny unit suite ## Run all checks and tests
+test: components format lint doc deny unit suite ## Run all checks and tests
 
 format:
 	cargo fmt --all --check
@@ -30,10 +34,12 @@ format:
 lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# With --examples, of which there are none, what tests need counts too: dependencies are then those
+# that clippy has checked already, and not checked a second time.
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --lib --bins --examples
 
-deny: $(TOOLS)/bin/cargo-deny
+deny: cargo-deny
 	scripts/deny
 
 unit: nextest
@@ -45,19 +51,22 @@ suite: nextest redis $(TOOLS)/valkey python
 	cargo build --workspace --bins --tests --locked
 	scripts/suite
 
-.PHONY: cargo nextest python
-cargo:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs"; exit 1; }
+.PHONY: toolchain components nextest cargo-deny python
+toolchain:
+	@scripts/check-toolchain
 
-nextest: cargo
-	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest"; cargo install --locked --root $(TOOLS) cargo-nextest@$(NEXTEST_VERSION); }
+components:
+	@scripts/check-toolchain test
+
+nextest:
+	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest"; $(INSTALL) cargo-nextest@$(NEXTEST_VERSION); }
+
+cargo-deny:
+	@cargo deny --version >/dev/null 2>&1 || { echo "installing cargo-deny"; $(INSTALL) cargo-deny@$(CARGO_DENY_VERSION); }
 
 # What reads results from Python, and speaks S3, in tests.
 python:
 	@scripts/install-python
-
-$(TOOLS)/bin/cargo-deny:
-	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny"; cargo install --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION); }
 
 $(TOOLS)/server:
 	scripts/install-server
@@ -65,7 +74,7 @@ $(TOOLS)/server:
 $(TOOLS)/valkey:
 	scripts/install-valkey
 
-bench: cargo ## Measure speed against named competitors
+bench: toolchain ## Measure speed against named competitors
 	cargo bench --workspace --locked
 
 clean: ## Remove everything that was built or fetched

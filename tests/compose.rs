@@ -2,35 +2,51 @@
 
 mod support;
 
-use std::collections::HashMap;
-use std::process::Output;
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Map, Value};
 use serde_saphyr::options::PropertySyntax;
-use support::{command, root, said};
+use sojourn::connection::{ConnectError, Redis, RedisOptions};
+use support::{Running, Server, command, root, said, server_program, wait_for};
 
 /// Variables that are read besides the options: secrets, which are no flags because flags can be
-/// seen by everybody on the machine, and the log, which starts before there are options.
-const NOT_OPTIONS: [&str; 4] = [
+/// seen by everybody on the machine, the log, which starts before there are options, and the folder
+/// for temporary files.
+const NOT_OPTIONS: [&str; 5] = [
     "SOJOURN_REDIS_PASSWORD",
     "SOJOURN_LLM_API_KEY",
     "SOJOURN_LOG",
     "SOJOURN_LOG_FORMAT",
+    "TMPDIR",
 ];
 
-/// docker-compose.yml as `docker compose` sees it when nothing is set outside.
-fn compose() -> Value {
+/// docker-compose.yml as `docker compose` sees it when only `variables` are set outside.
+fn compose_with(variables: &[(&str, &str)]) -> Value {
     let text = std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file");
     let options = serde_saphyr::options! { property_syntax: PropertySyntax::DockerCompose };
-    let options = options.with_properties(HashMap::new());
+    let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let properties: HashMap<String, String> = variables.iter().map(owned).collect();
+    let options = options.with_properties(properties);
     serde_saphyr::from_str_with_options(&text, options).expect("valid YAML")
 }
 
-fn services() -> Map<String, Value> {
-    let Value::Object(services) = compose()["services"].take() else {
+/// docker-compose.yml as `docker compose` sees it when nothing is set outside.
+fn compose() -> Value {
+    compose_with(&[])
+}
+
+fn services_with(variables: &[(&str, &str)]) -> Map<String, Value> {
+    let Value::Object(services) = compose_with(variables)["services"].take() else {
         panic!("services is no mapping");
     };
     services
+}
+
+fn services() -> Map<String, Value> {
+    services_with(&[])
 }
 
 /// The services that run a program of ours.
@@ -55,14 +71,18 @@ fn words(value: &Value) -> Vec<&str> {
     list.iter().map(text).collect()
 }
 
-fn environment(service: &Value) -> Vec<(&str, &str)> {
+/// The variables of a service; one without a value is passed on if it is set outside.
+fn variables(service: &Value) -> &Map<String, Value> {
     let Some(environment) = service["environment"].as_object() else {
         panic!("{service} has no environment");
     };
     environment
-        .iter()
-        .map(|(name, value)| (name.as_str(), text(value)))
-        .collect()
+}
+
+/// What the service's container has in its environment when nothing is set outside.
+fn environment(service: &Value) -> Vec<(&str, &str)> {
+    let given = variables(service).iter().filter(|(_, v)| !v.is_null());
+    given.map(|(name, v)| (name.as_str(), text(v))).collect()
 }
 
 /// Runs a command of a service as its container would, but with a Redis that is not there.
@@ -111,11 +131,11 @@ fn there_are_a_redis_a_scheduler_both_workers_and_a_model_on_request() {
 fn the_redis_keeps_what_it_has_acknowledged() {
     let compose = compose();
     let redis = &compose["services"]["redis"];
-    let command = words(&redis["command"]);
+    let command = words(&redis["command"]).join(" ");
+    let command: Vec<&str> = command.split_whitespace().collect();
     let has = |option: &str, value: &str| command.windows(2).any(|pair| pair == [option, value]);
     assert!(has("--appendonly", "yes"), "{command:?}");
     assert!(has("--maxmemory-policy", "noeviction"), "{command:?}");
-    assert!(redis["healthcheck"]["test"].is_array());
     let volume = words(&redis["volumes"])
         .iter()
         .find_map(|volume| volume.strip_suffix(":/data"))
@@ -188,36 +208,391 @@ fn a_setting_that_makes_no_sense_is_a_usage_error() {
     );
 }
 
+/// The `[env: NAME]` of a help.
+fn variables_of_help(line: &[&str]) -> BTreeSet<String> {
+    let mut line = line.to_vec();
+    line.push("--help");
+    let output = run(&line, &[]);
+    assert!(output.status.success(), "{line:?}: {}", said(&output));
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    // Lines are wrapped anywhere, also inside "[env: NAME=]".
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let named = help.split("[env: ").skip(1);
+    // The text below the options says "[env: ...]".
+    let named = named.filter_map(|rest| rest.split(['=', ']']).next());
+    let found = named.filter(|name| *name != "...").map(str::to_owned);
+    found.collect()
+}
+
+/// The variables that commands read in the containers of a service: its own command, and those
+/// that people run there.
+fn read_in(service: &str, line: &[&str]) -> BTreeSet<String> {
+    let mut lines = vec![line.to_vec()];
+    if service == "scheduler" {
+        lines.extend(["ingest", "backfill", "recompute", "show"].map(|name| vec!["sojourn", name]));
+    }
+    lines
+        .iter()
+        .flat_map(|line| variables_of_help(line))
+        .collect()
+}
+
 #[test]
-fn every_variable_is_one_that_the_program_of_the_service_reads() {
+fn every_variable_that_its_commands_read_reaches_a_service_and_no_other() {
     for (name, service) in ours() {
-        let mut line = words(&service["command"]);
-        line.push("--help");
-        let help = String::from_utf8(run(&line, &[]).stdout).expect("help is text");
-        // Lines are wrapped anywhere, also inside "[env: NAME=]".
-        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for (variable, _) in environment(&service) {
-            let known = NOT_OPTIONS.contains(&variable)
-                || help.contains(&format!("[env: {variable}="))
-                || help.contains(&format!("[env: {variable}]"));
+        let read = read_in(&name, &words(&service["command"]));
+        assert!(read.contains("SOJOURN_REDIS"), "{name}: {read:?}");
+        let is_option = |variable: &&String| !NOT_OPTIONS.contains(&variable.as_str());
+        let passed = variables(&service).keys().filter(is_option).cloned();
+        assert_eq!(passed.collect::<BTreeSet<_>>(), read, "service {name}");
+    }
+}
+
+#[test]
+fn secrets_and_the_log_can_be_set_for_every_service_that_reads_them() {
+    for (name, service) in ours() {
+        for variable in [
+            "SOJOURN_REDIS_PASSWORD",
+            "SOJOURN_LOG",
+            "SOJOURN_LOG_FORMAT",
+        ] {
             assert!(
-                known,
-                "service {name}: {variable} is not in {line:?}:\n{help}"
+                variables(&service).contains_key(variable),
+                "{name}: {variable}"
+            );
+        }
+        let for_model = variables(&service).contains_key("SOJOURN_LLM_API_KEY");
+        assert_eq!(for_model, name == "name", "{name}");
+        // Those of object stores are too many to list.
+        let file = &service["env_file"][0];
+        let expected = serde_json::json!({"path": ".env", "required": false});
+        assert_eq!(*file, expected, "{name}");
+    }
+}
+
+#[test]
+fn every_setting_can_be_set_from_outside_under_its_own_name() {
+    // Where a container keeps what is temporary is given by its file system.
+    const FIXED: [&str; 2] = ["SOJOURN_CACHE", "TMPDIR"];
+    for (name, service) in ours() {
+        for (variable, value) in variables(&service) {
+            if FIXED.contains(&variable.as_str()) || value.is_null() {
+                continue;
+            }
+            let set = services_with(&[(variable, "other")]);
+            assert_eq!(
+                text(&set[&name]["environment"][variable]),
+                "other",
+                "service {name}: {variable} is fixed"
             );
         }
     }
 }
 
 #[test]
-fn every_setting_can_be_set_from_outside_under_its_own_name() {
-    let text = std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file");
+fn a_variable_that_is_set_to_nothing_is_as_good_as_not_set() {
+    let all: Vec<(String, Value)> = ours();
+    for (name, service) in &all {
+        let emptied: Vec<(&str, &str)> = variables(service)
+            .keys()
+            .map(|variable| (variable.as_str(), ""))
+            .collect();
+        assert_understood(name, &run(&words(&service["command"]), &emptied));
+    }
+}
+
+/// Writes a program that takes the place of another of that name, and returns a PATH on which it
+/// comes first.
+fn stand_in(folder: &Path, name: &str, script: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("room on disk");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, executable).expect("a file of ours");
+    let others = std::env::var("PATH").expect("a PATH");
+    format!("{}:{others}", folder.display())
+}
+
+/// The process of the service `redis`, with the server under test, on a socket in `folder`.
+fn start_redis(folder: &Path, password: &str) -> Running {
+    let (server, folder) = (server_program(), folder.display());
+    let script = format!(
+        "exec '{}' \"$@\" --port 0 --unixsocket '{folder}/redis.sock' --dir '{folder}'",
+        server.display()
+    );
+    let path = stand_in(Path::new(&folder.to_string()), "redis-server", &script);
+    let services = services();
+    let command = words(&services["redis"]["command"]);
+    let child = Command::new(command[0])
+        .args(&command[1..])
+        .env("PATH", path)
+        .env("SOJOURN_REDIS_PASSWORD", password)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("sh runs");
+    Running(child)
+}
+
+async fn login(folder: &Path, password: Option<&str>) -> Result<Redis, ConnectError> {
+    let mut options = RedisOptions::new(format!("unix://{}/redis.sock", folder.display()));
+    options.password = password.map(str::to_owned);
+    Redis::connect(&options).await
+}
+
+#[tokio::test]
+async fn the_redis_lets_in_who_knows_the_password_and_shows_it_to_nobody() {
+    // Characters that mean something to the shell and to the server.
+    const PASSWORD: &str = "p$PATH \"#'\\ \u{e9}";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let redis = start_redis(folder.path(), PASSWORD);
+    wait_for("the socket", || {
+        folder.path().join("redis.sock").exists().then_some(())
+    });
+
+    let server = login(folder.path(), Some(PASSWORD))
+        .await
+        .expect("the password is right");
+    let appendonly: (String, String) = redis::cmd("CONFIG")
+        .arg(&["GET", "appendonly"])
+        .query_async(&mut server.commands())
+        .await
+        .expect("the server answers");
+    assert_eq!(appendonly.1, "yes");
+    for wrong in [Some("wrong"), None] {
+        let refused = login(folder.path(), wrong)
+            .await
+            .expect_err("the password is wrong");
+        assert!(
+            matches!(refused, ConnectError::Unauthorized { .. }),
+            "{refused}"
+        );
+    }
+    // Where there is no /proc, the same server reads the same input.
+    if let Ok(shown) = std::fs::read(format!("/proc/{}/cmdline", redis.0.id())) {
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains("redis.sock"), "{shown}");
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_redis_wants_no_password_when_there_is_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let _redis = start_redis(folder.path(), "");
+    wait_for("the socket", || {
+        folder.path().join("redis.sock").exists().then_some(())
+    });
+    login(folder.path(), None)
+        .await
+        .expect("everybody is let in");
+}
+
+#[test]
+fn the_redis_is_healthy_only_when_it_answers_a_ping() {
+    let services = services();
+    let check = words(&services["redis"]["healthcheck"]["test"]);
+    let &["CMD-SHELL", check] = check.as_slice() else {
+        panic!("{check:?}");
+    };
+    let healthy = |password: &str, redis_cli: &str| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = stand_in(folder.path(), "redis-cli", redis_cli);
+        let status = Command::new("sh")
+            .args(["-c", check])
+            .env_remove("REDISCLI_AUTH")
+            .env("PATH", path)
+            .env("SOJOURN_REDIS_PASSWORD", password)
+            .status();
+        status.expect("sh runs").success()
+    };
+    assert!(healthy("", "test -z \"${REDISCLI_AUTH+set}\" && echo PONG"));
+    assert!(healthy(
+        "a b",
+        "test \"$REDISCLI_AUTH\" = 'a b' && echo PONG"
+    ));
+    // This is how redis-cli ends: well.
+    assert!(!healthy(
+        "",
+        "echo 'LOADING Redis is loading the dataset in memory'"
+    ));
+    assert!(!healthy("", "echo 'NOAUTH Authentication required.'"));
+    assert!(!healthy("", "exit 1"));
+}
+
+#[test]
+fn the_naming_workers_ask_the_model_of_the_profile_and_no_other_by_themselves() {
+    let model = |variables: &[(&str, &str)]| {
+        let services = services_with(variables);
+        let of = |name: &str| -> [String; 2] {
+            ["SOJOURN_LLM_ENDPOINT", "SOJOURN_LLM_MODEL"]
+                .map(|variable| text(&services[name]["environment"][variable]).to_owned())
+        };
+        assert_eq!(of("name"), of("llm"), "{variables:?}");
+        of("name")
+    };
+    assert_eq!(model(&[]), ["", ""]);
+    assert_eq!(
+        model(&[("COMPOSE_PROFILES", "llm")]),
+        ["http://llm:8080/v1", "local"]
+    );
+    let vendor = [
+        ("SOJOURN_LLM_ENDPOINT", "https://vendor/v1"),
+        ("SOJOURN_LLM_MODEL", "m"),
+    ];
+    assert_eq!(model(&vendor), ["https://vendor/v1", "m"]);
+
+    let llm = &services()["llm"];
+    let command = words(&llm["command"]);
+    let has = |option: &str, value: &str| command.windows(2).any(|pair| pair == [option, value]);
+    assert!(
+        has("--port", "8080") && has("--alias", "local"),
+        "{command:?}"
+    );
+}
+
+#[test]
+fn the_naming_workers_use_the_model_that_they_are_told_of_without_being_told_so_twice() {
+    let services = services_with(&[("COMPOSE_PROFILES", "llm")]);
+    let server = Server::start();
+    let line = words(&services["name"]["command"]);
+    let output = command(line[0])
+        .args(&line[1..])
+        .envs(environment(&services["name"]))
+        .env("SOJOURN_REDIS", server.url())
+        // So that it ends, and says what it was about to do.
+        .env("SOJOURN_LLM_MODEL", "")
+        .output()
+        .expect("the program runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("--namer llm needs"), "{}", said(&output));
+}
+
+#[test]
+fn a_model_that_nobody_would_ask_does_not_start() {
+    let services = services();
+    let mut entrypoint = words(&services["llm"]["entrypoint"]);
+    entrypoint.extend(words(&services["llm"]["command"]));
+    let output = Command::new(entrypoint[0])
+        .args(&entrypoint[1..])
+        .envs(environment(&services["llm"]))
+        .output()
+        .expect("sh runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(stderr.contains("COMPOSE_PROFILES=llm"), "{stderr}");
+}
+
+#[test]
+fn images_are_pinned() {
+    for (name, service) in services() {
+        let image = text(&service["image"]).to_owned();
+        let tag = image.rsplit(':').next().expect("a tag");
+        // redis:8.2.8-bookworm, llama.cpp:server-b10290; ours is built here.
+        let full = tag.split('-').any(|part| part.split('.').count() == 3)
+            || tag
+                .rsplit('-')
+                .next()
+                .is_some_and(|build| build.len() > 4 && build.starts_with('b'));
+        assert!(full || image.starts_with("sojourn:"), "{name}: {image}");
+    }
+}
+
+#[test]
+fn the_user_of_the_image_owns_what_is_mounted_for_writing() {
+    let compose = compose();
+    let named = compose["volumes"].as_object().expect("named volumes");
+    let install = dockerfile()
+        .into_iter()
+        .find_map(|(_, rest)| {
+            rest.strip_prefix("install -d -o 10001 -g 10001 ")
+                .map(str::to_owned)
+        })
+        .expect("the image makes folders for its user");
+    let owned: Vec<&str> = install.split_whitespace().collect();
     for (name, service) in ours() {
-        for (variable, _) in environment(&service) {
-            // Where a worker keeps downloads is given by the file system of the container.
-            let outside = variable == "SOJOURN_CACHE"
-                || text.contains(&format!("{variable}: ${{{variable}:-"));
-            assert!(outside, "service {name}: {variable} is fixed");
+        let mut for_writing = 0;
+        for volume in words(&service["volumes"]) {
+            let parts: Vec<&str> = volume.split(':').collect();
+            match parts.as_slice() {
+                [_, _, "ro"] => {}
+                [volume, folder] => {
+                    assert!(
+                        named.contains_key(*volume),
+                        "{name}: {volume} is a folder outside"
+                    );
+                    assert!(owned.contains(folder), "{name}: {folder} belongs to root");
+                    for_writing += 1;
+                }
+                other => panic!("{name}: {other:?}"),
+            }
         }
+        assert_eq!(for_writing, 2, "{name}");
+    }
+}
+
+#[test]
+fn what_may_be_large_is_written_to_disk_and_not_to_memory() {
+    for (name, service) in ours() {
+        let volumes = words(&service["volumes"]);
+        let on_disk = |folder: &str| volumes.iter().any(|v| v.ends_with(&format!(":{folder}")));
+        for variable in ["TMPDIR", "SOJOURN_CACHE"] {
+            if let Some(folder) = variables(&service).get(variable) {
+                assert!(on_disk(text(folder)), "{name}: {variable}");
+            }
+        }
+        assert!(variables(&service).contains_key("TMPDIR"), "{name}");
+    }
+}
+
+#[test]
+fn the_commands_in_the_head_of_the_file_are_understood() {
+    let file = std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file");
+    let head: Vec<&str> = file
+        .lines()
+        .take_while(|line| line.starts_with('#'))
+        .collect();
+    let head = head.join("\n").replace("\\\n#", " ");
+    let commands: Vec<Vec<&str>> = head
+        .lines()
+        .filter_map(|line| line.split_once("docker compose run --rm scheduler "))
+        .map(|(_, line)| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(commands.len(), 2, "{head}");
+    for mut line in commands {
+        line.push("--help");
+        let output = run(&line, &[]);
+        assert!(output.status.success(), "{line:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn what_the_container_files_ask_for_gets_neither_into_git_nor_into_an_image() {
+    let ignored = std::fs::read_to_string(root().join(".gitignore")).expect("the file");
+    let ignored: Vec<&str> = ignored.lines().collect();
+    for name in [".env", "sojourn.toml", "data", "input", "models"] {
+        let pattern = format!("/{name}");
+        assert!(
+            ignored.contains(&pattern.as_str()),
+            "{pattern} is not in {ignored:?}"
+        );
+    }
+    let sent = std::fs::read_to_string(root().join(".dockerignore")).expect("the file");
+    let sent: Vec<&str> = sent.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(sent[0], "*", "what is not named is not sent");
+    let named = sent[1..]
+        .iter()
+        .map(|line| line.strip_prefix('!').expect("an exception"));
+    for name in named {
+        assert!(root().join(name).exists(), "{name}");
+        let source = [
+            "Cargo.toml",
+            "Cargo.lock",
+            "src",
+            "workers",
+            "scheduler",
+            "benches",
+        ];
+        assert!(source.contains(&name), "{name} is no source");
     }
 }
 

@@ -3,12 +3,16 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
+use sojourn::settings::OPTIONS;
+use sojourn::store::JourneyReader;
 use support::{Running, Server, command, root, said, sojourn};
 
 /// Fields of the examples in JSON that differ from run to run, or with every change of a parameter.
@@ -127,19 +131,21 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// What is needed to run snippets, or what is missing.
-fn tools() -> Result<PathBuf, String> {
+/// The Python that runs snippets.
+fn python() -> PathBuf {
     let python = root().join(".tools/venv/bin/python");
-    if !python.is_file() {
-        return Err(format!(
-            "{} is missing: run scripts/install-python",
-            python.display()
-        ));
-    }
-    match Command::new("redis-cli").arg("--version").output() {
-        Ok(output) if output.status.success() => Ok(python),
-        _ => Err("redis-cli is missing: apt-get install redis-tools".into()),
-    }
+    let path = python.display();
+    assert!(
+        python.is_file(),
+        "{path} is missing: run scripts/install-python"
+    );
+    python
+}
+
+/// Whether there is a redis-cli for snippets: not every server comes with one.
+fn has_redis_cli() -> bool {
+    let output = Command::new("redis-cli").arg("--version").output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// A Python that runs the blocks of a document one after the other, as one program.
@@ -229,11 +235,11 @@ fn alike(shown: &Value, real: &Value) -> bool {
     }
 }
 
-/// Compares what a snippet printed with the block below it, where there is one.
-fn assert_printed(snippet: &Block, printed: &str, below: Option<&Block>) {
+/// Compares what a snippet printed with the block below it, and says whether there is one.
+fn assert_printed(snippet: &Block, printed: &str, below: Option<&Block>) -> bool {
     let line = snippet.line;
     let Some(below) = below.filter(|below| below.follows) else {
-        return;
+        return false;
     };
     match below.language.as_str() {
         "text" => assert_eq!(
@@ -249,55 +255,188 @@ fn assert_printed(snippet: &Block, printed: &str, below: Option<&Block>) {
                 "the snippet in line {line} prints {real:#}, the document says {shown:#}"
             );
         }
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
-#[test]
-fn every_snippet_about_the_keys_runs_and_prints_what_stands_below_it() {
-    let python = match tools() {
-        Ok(python) => python,
-        Err(missing) => {
-            assert!(std::env::var_os("CI").is_none(), "{missing}");
-            eprintln!("skipped: {missing}");
-            return;
-        }
-    };
+/// A server with the results of the dataset that docs/redis-keys.md speaks of.
+struct Deployment {
+    redis: String,
+    dataset: String,
+    _processes: [Running; 3],
+    _server: Server,
+}
+
+fn deployment() -> Deployment {
     let port = free_port();
     let server = Server::start_with(&["--port", &port.to_string(), "--bind", "127.0.0.1"]);
-    let dataset = dataset(server.folder.path());
-    let _processes = [
+    let dataset = dataset(server.folder.path()).display().to_string();
+    let processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),
         Running::start("sojourn-worker", &["name"], &server),
     ];
-    let dataset = dataset.display().to_string();
     let backfill = command("sojourn")
         .args(["backfill", &dataset, "--watch"])
         .env("SOJOURN_REDIS", server.url())
         .output()
         .expect("sojourn runs");
     assert!(backfill.status.success(), "{}", said(&backfill));
+    Deployment {
+        redis: format!("redis://127.0.0.1:{port}"),
+        dataset,
+        _processes: processes,
+        _server: server,
+    }
+}
 
+#[test]
+fn every_snippet_about_the_keys_runs_and_prints_what_stands_below_it() {
+    if !has_redis_cli() {
+        let missing = "redis-cli is missing: apt-get install redis-tools";
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    let deployment = deployment();
     let environment = [
-        ("REDIS", format!("redis://127.0.0.1:{port}")),
-        ("DATASET", dataset),
+        ("REDIS", deployment.redis.clone()),
+        ("DATASET", deployment.dataset.clone()),
     ];
-    let mut python = Python::start(&python, &environment);
+    let mut python = Python::start(&python(), &environment);
     let text = std::fs::read_to_string(root().join("docs/redis-keys.md")).expect("the document");
     let blocks = blocks(&text);
-    let mut compared = 0;
+    let (mut ran, mut compared) = (0, 0);
     for (at, block) in blocks.iter().enumerate() {
         let printed = match block.language.as_str() {
             "sh" => shell(block, &environment),
             "python" => python.run(block),
             _ => continue,
         };
-        assert_printed(block, &printed, blocks.get(at + 1));
-        compared += 1;
+        ran += 1;
+        compared += usize::from(assert_printed(block, &printed, blocks.get(at + 1)));
     }
     // As many as the document had when this was written; fewer would mean that they are not found.
-    assert!(compared >= 12, "only {compared} snippets");
+    assert!(ran >= 14, "only {ran} snippets");
+    assert!(compared >= 13, "only {compared} outputs");
+}
+
+/// The Rust snippet of the README, as it stands there between the two comments.
+async fn snippet_of_the_readme(url: &str) -> Result<(), Box<dyn Error>> {
+    // begin
+    let reader = JourneyReader::connect(url).await?; // "redis://localhost"
+    let names = reader.names("ann").await?; // journey id -> name
+    let many = reader.names_of_many(&["ann", "bob"]).await?; // in one round trip
+    // end
+    assert_eq!((names.len(), many.len()), (2, 2), "{names:?} {many:?}");
+    assert_eq!(many[0], names);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_rust_snippet_of_the_readme_reads_names() {
+    let deployment = deployment();
+    let read = snippet_of_the_readme(&deployment.redis).await;
+    read.expect("the names can be read");
+}
+
+#[test]
+fn the_rust_snippet_of_the_readme_is_the_one_that_is_tested() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let blocks = blocks(&readme);
+    let shown: Vec<&Block> = blocks
+        .iter()
+        .filter(|block| block.language == "rust")
+        .collect();
+    let &[shown] = shown.as_slice() else {
+        panic!("{shown:?}");
+    };
+    let lines = include_str!("documents.rs").lines().map(str::trim);
+    let tested = lines.skip_while(|line| *line != "// begin").skip(1);
+    let tested: Vec<&str> = tested.take_while(|line| *line != "// end").collect();
+    assert_eq!(shown.text.lines().collect::<Vec<_>>(), tested);
+}
+
+/// The long names of the options that a help shows, and the commands.
+fn shown_by_help(words: &[&str]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let output = command(words[0]).args(&words[1..]).arg("--help").output();
+    let output = output.expect("the program runs");
+    assert!(output.status.success(), "{words:?}: {}", said(&output));
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let option = |line: &str| -> Option<String> {
+        let line = line.trim_start();
+        let long = line
+            .strip_prefix("--")
+            .or_else(|| line.get(4..)?.strip_prefix("--"));
+        let long = long.filter(|_| line.starts_with('-'))?;
+        let name = long.split([' ', '.']).next()?;
+        (!["help", "version"].contains(&name)).then(|| name.to_owned())
+    };
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split_once(' '))
+        .map(|(name, _)| name.to_owned())
+        // What goes on from the line above has no name, and `help` takes no settings.
+        .filter(|name| !name.is_empty() && name != "help");
+    (
+        help.lines().filter_map(option).collect(),
+        commands.collect(),
+    )
+}
+
+#[test]
+fn the_settings_file_may_hold_exactly_the_options_that_the_programs_show() {
+    for program in &OPTIONS {
+        let (global, commands) = shown_by_help(&[program.name]);
+        let known: BTreeSet<String> = program.global.iter().map(|&name| name.into()).collect();
+        assert_eq!(known, global, "{}", program.name);
+        let shown: BTreeMap<String, BTreeSet<String>> = commands
+            .into_iter()
+            .map(|name| {
+                let (options, _) = shown_by_help(&[program.name, &name]);
+                let own = options.difference(&global).cloned().collect();
+                (name, own)
+            })
+            .collect();
+        assert!(shown.len() > 1, "{}: {shown:?}", program.name);
+        let known: BTreeMap<String, BTreeSet<String>> = program
+            .commands
+            .iter()
+            .map(|(name, options)| {
+                let options = options.iter().map(|&option| option.into());
+                ((*name).to_owned(), options.collect())
+            })
+            .collect();
+        assert_eq!(known, shown, "{}", program.name);
+    }
+}
+
+#[test]
+fn a_setting_that_no_program_has_is_refused_with_its_file_and_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("sojourn.toml");
+    for program in ["sojourn", "sojourn-worker"] {
+        for (settings, named) in [
+            ("rediss = \"redis://a\"", "--rediss"),
+            ("[names]", "\"names\""),
+        ] {
+            std::fs::write(&file, settings).expect("room on disk");
+            let output = command(program).arg("--help").current_dir(&folder).output();
+            let output = output.expect("the program runs");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(
+                stderr.contains("sojourn.toml") && stderr.contains(named),
+                "{stderr}"
+            );
+        }
+        std::fs::write(&file, "epsilon = 0.1\n[name]\nlease = 7").expect("room on disk");
+        let output = command(program).arg("--help").current_dir(&folder).output();
+        let output = output.expect("the program runs");
+        assert!(output.status.success(), "{}", said(&output));
+    }
 }
 
 #[test]
@@ -400,8 +539,8 @@ fn our_command(line: &str) -> Option<Vec<String>> {
 
 #[test]
 fn every_command_line_is_one_that_the_programs_accept() {
-    let mut seen = 0;
     for (path, text) in documents() {
+        let mut seen = 0;
         for mut words in command_lines(&text) {
             // Placeholders stand for something that would be accepted.
             for word in &mut words {
@@ -423,8 +562,11 @@ fn every_command_line_is_one_that_the_programs_accept() {
             );
             seen += 1;
         }
+        if path.ends_with("README.md") {
+            // As many as there were when this was written; fewer would mean that they are not found.
+            assert!(seen >= 10, "only {seen} command lines in the README");
+        }
     }
-    assert!(seen > 0, "there are no command lines at all");
 }
 
 #[test]

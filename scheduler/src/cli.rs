@@ -23,9 +23,9 @@ Examples:
   sojourn recompute data/today --cohort new-users --redis redis://queue:6379
   sojourn show 4711 --dataset data/today
 
-Every option can also be set in the environment (see [env: ...]) or in sojourn.toml; a flag wins
-over the environment, the environment over the file. SOJOURN_LOG=debug logs more, and
-SOJOURN_LOG_FORMAT=json for machines.
+Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG names), and those with
+[env: ...] in the environment; a flag wins over the environment, the environment over the file.
+SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
 jobs, failed, or was cancelled"

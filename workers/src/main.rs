@@ -28,9 +28,9 @@ Examples:
   sojourn-worker name --namer llm --endpoint http://localhost:8080/v1 --model qwen2.5-7b
   SOJOURN_REDIS=rediss://worker@queue:6380 SOJOURN_REDIS_PASSWORD=... sojourn-worker extract
 
-Every option can also be set in the environment (see [env: ...]) or in sojourn.toml; a flag wins
-over the environment, the environment over the file. SOJOURN_LOG=debug logs more, and
-SOJOURN_LOG_FORMAT=json for machines.
+Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG names), and those with
+[env: ...] in the environment; a flag wins over the environment, the environment over the file.
+SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable"
 )]

@@ -1,0 +1,114 @@
+//! What both programs can be told. They share a settings file, and each must recognise what is
+//! meant for the other. That these are the options that they have is a test of the documents.
+
+/// The options of one program by their long names, without the dashes.
+#[derive(Debug)]
+pub struct ProgramOptions {
+    /// What the program is called.
+    pub name: &'static str,
+    /// Options of the program and of all its commands.
+    pub global: &'static [&'static str],
+    /// Its commands, each with its own options.
+    pub commands: &'static [(&'static str, &'static [&'static str])],
+}
+
+impl ProgramOptions {
+    /// Whether the program or one of its commands has this option.
+    pub(super) fn has(&self, option: &str) -> bool {
+        let mut all = self.commands.iter().flat_map(|(_, options)| *options);
+        self.global.contains(&option) || all.any(|known| *known == option)
+    }
+
+    /// The program and the command's own options, if it has that command.
+    pub(super) fn of_command(&self, name: &str) -> Option<(&Self, &'static [&'static str])> {
+        let found = self.commands.iter().find(|(command, _)| *command == name);
+        found.map(|(_, options)| (self, *options))
+    }
+}
+
+/// Both programs.
+pub const OPTIONS: [ProgramOptions; 2] = [
+    ProgramOptions {
+        name: "sojourn",
+        global: &[
+            "redis",
+            "redis-password-file",
+            "key-prefix",
+            "json",
+            "quiet",
+        ],
+        commands: &[
+            (
+                "ingest",
+                &[
+                    "items",
+                    "interactions",
+                    "movielens",
+                    "map",
+                    "mapping",
+                    "out",
+                    "force",
+                    "memory",
+                    "users-per-shard",
+                    "interactions-per-shard",
+                    "max-rejects",
+                    "window",
+                ],
+            ),
+            ("serve", &["queue-depth"]),
+            (
+                "backfill",
+                &[
+                    "watch",
+                    "method",
+                    "epsilon",
+                    "assign",
+                    "merge",
+                    "drop-at-most",
+                    "ttl-days",
+                ],
+            ),
+            (
+                "recompute",
+                &[
+                    "users",
+                    "cohort",
+                    "active-since",
+                    "watch",
+                    "method",
+                    "epsilon",
+                    "assign",
+                    "merge",
+                    "drop-at-most",
+                    "ttl-days",
+                ],
+            ),
+            ("runs", &["limit", "dataset"]),
+            ("run", &["watch", "dataset"]),
+            ("cancel", &["dataset"]),
+            ("show", &["dataset"]),
+            ("demo", &["users", "seed", "keep"]),
+        ],
+    },
+    ProgramOptions {
+        name: "sojourn-worker",
+        global: &["redis", "redis-password-file", "key-prefix"],
+        commands: &[
+            ("extract", &["lease", "drain", "concurrency", "cache"]),
+            (
+                "name",
+                &[
+                    "lease",
+                    "drain",
+                    "namer",
+                    "endpoint",
+                    "model",
+                    "llm-api-key-file",
+                    "journeys-per-call",
+                    "requests-per-minute",
+                    "concurrency",
+                ],
+            ),
+        ],
+    },
+];

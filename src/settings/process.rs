@@ -1,0 +1,145 @@
+//! How a process starts, what it writes about itself, and how it is asked to stop.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+/// Exit code: it was tried and failed.
+pub const EXIT_FAILED: u8 = 1;
+
+/// Exit code: wrong usage or input. The same that the command line parser ends with.
+pub const EXIT_INPUT: u8 = 2;
+
+/// Exit code: Redis cannot be used: none is named or reached, it refuses the login, or is not one
+/// that Sojourn can rely on.
+pub const EXIT_REDIS: u8 = 3;
+
+/// Runs a program to its end: starts the log at `default_level` (see [`start_log`]), makes TLS
+/// work, and waits for `program` in a runtime with a thread for each core. An error is printed with
+/// its causes, in one line on standard error, and `code_of` says what it means for the caller.
+pub fn run<E: AsRef<dyn Error>>(
+    default_level: &str,
+    program: impl Future<Output = Result<ExitCode, E>>,
+    code_of: impl FnOnce(&E) -> u8,
+) -> ExitCode {
+    start_log(default_level);
+    install_tls();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::from(EXIT_FAILED);
+        }
+    };
+    match runtime.block_on(program) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", explain(error.as_ref()));
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+/// Starts the log on standard error. `SOJOURN_LOG` selects what is logged (`info`, `debug`,
+/// `sojourn=trace`); `SOJOURN_LOG_FORMAT=json` writes it for machines.
+pub fn start_log(default_level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SOJOURN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second start, as in tests, leaves the first log in place.
+    let _ = if std::env::var("SOJOURN_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().try_init()
+    } else {
+        log.with_target(false).try_init()
+    };
+}
+
+/// An error with its causes in one line; a cause that the message tells already is not repeated.
+pub fn explain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Makes TLS work: one provider for Redis, object stores and model endpoints.
+pub fn install_tls() {
+    // Only the first installation counts; that it came earlier is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A token that is set by SIGTERM or SIGINT, and with `owned` also when standard input ends: then
+/// the process that started this one is gone.
+pub fn stop_signal(owned: bool) -> CancellationToken {
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut signals) => {
+                    signals.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let orphaned = async {
+            if !owned {
+                std::future::pending::<()>().await;
+            }
+            let ended = tokio::task::spawn_blocking(|| {
+                // Whatever comes in is read until there is no more; that it failed means the same.
+                let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            });
+            let _ = ended.await;
+        };
+        tokio::select! {
+            () = terminate => {}
+            _ = tokio::signal::ctrl_c() => {}
+            () = orphaned => {}
+        }
+        stop.cancel();
+    });
+    token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of a program, as `anyhow` makes them.
+    type Failure = Box<dyn Error>;
+
+    async fn fails() -> Result<ExitCode, Failure> {
+        Err("no such file".into())
+    }
+
+    async fn ends_with(code: u8) -> Result<ExitCode, Failure> {
+        Ok(ExitCode::from(code))
+    }
+
+    #[test]
+    fn a_program_ends_with_the_code_that_it_returns() {
+        let code = run("off", ends_with(4), |_| EXIT_FAILED);
+        assert_eq!(code, ExitCode::from(4));
+    }
+
+    #[test]
+    fn a_program_that_fails_ends_with_the_code_of_its_error() {
+        let code_of = |error: &Failure| match error.to_string().as_str() {
+            "no such file" => EXIT_INPUT,
+            _ => EXIT_FAILED,
+        };
+        assert_eq!(run("off", fails(), code_of), ExitCode::from(EXIT_INPUT));
+    }
+}
