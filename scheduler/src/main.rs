@@ -9,17 +9,13 @@ use commands::Usage;
 use sojourn::connection::ConnectError;
 use sojourn::ingest::IngestError;
 use sojourn::journey::InvalidParams;
-use sojourn::settings::{self, SettingsError};
+use sojourn::settings::{self, EXIT_FAILED, EXIT_INPUT, EXIT_REDIS, SettingsError};
 use sojourn_scheduler::cli::{Cli, Command};
 use sojourn_scheduler::private::PrivateError;
 use sojourn_scheduler::register::RegisterError;
 use sojourn_scheduler::trigger::InvalidRequest;
 
-/// Wrong usage or input.
-const EXIT_INPUT: u8 = 2;
-/// Redis cannot be used.
-const EXIT_REDIS: u8 = 3;
-/// A run ended, and not well.
+/// Exit code: a run ended, and not well.
 const EXIT_RUN: u8 = 4;
 
 fn main() -> ExitCode {
@@ -29,35 +25,22 @@ fn main() -> ExitCode {
     } else {
         "warn"
     };
-    settings::start_log(level);
-    settings::install_tls();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
+    let program = async {
+        Ok(match commands::run(cli).await? {
+            commands::Done::Well => ExitCode::SUCCESS,
+            commands::Done::RunEndedBadly => ExitCode::from(EXIT_RUN),
+        })
     };
-    match runtime.block_on(commands::run(cli)) {
-        Ok(commands::Done::Well) => ExitCode::SUCCESS,
-        Ok(commands::Done::RunEndedBadly) => ExitCode::from(EXIT_RUN),
-        Err(error) => {
-            eprintln!("error: {}", settings::explain(error.as_ref()));
-            exit_code(&error)
-        }
-    }
+    settings::run(level, program, exit_code)
 }
 
-fn exit_code(error: &anyhow::Error) -> ExitCode {
+fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(is_redis) {
-        ExitCode::from(EXIT_REDIS)
+        EXIT_REDIS
     } else if error.chain().any(is_input) {
-        ExitCode::from(EXIT_INPUT)
+        EXIT_INPUT
     } else {
-        ExitCode::FAILURE
+        EXIT_FAILED
     }
 }
 

@@ -55,7 +55,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "window",
                 ],
             ),
-            ("serve", &["queue-depth"]),
+            ("serve", &["queue-depth", "naming-backlog"]),
             (
                 "backfill",
                 &[

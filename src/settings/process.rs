@@ -32,7 +32,11 @@ pub fn run<E: AsRef<dyn Error>>(
             return ExitCode::from(EXIT_FAILED);
         }
     };
-    match runtime.block_on(program) {
+    let ended = runtime.block_on(program);
+    // A thread that reads standard input, or a call that nobody waits for any more, must not hold
+    // up the end.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", explain(error.as_ref()));

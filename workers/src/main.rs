@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
 use sojourn::naming::{LlmNamer, LlmOptions, Namer};
 use sojourn::queue::{
-    Consumer, ConsumerOptions, DEFAULT_PARTITIONS, Kind, Queue, RetryPolicy, Work, partitions,
+    Consumer, ConsumerOptions, DEFAULT_PARTITIONS, Kind, Queue, QueueError, RetryPolicy, Work,
+    partitions,
 };
-use sojourn::settings::{self, RedisArgs};
+use sojourn::settings::{self, EXIT_INPUT, EXIT_REDIS, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -32,7 +33,7 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 [env: ...] in the environment; a flag wins over the environment, the environment over the file.
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable"
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage, 3 Redis unusable"
 )]
 struct Cli {
     #[command(flatten)]
@@ -137,39 +138,23 @@ struct NamingArgs {
     concurrency: usize,
 }
 
-/// What went wrong before the work began: usage and environment, as opposed to a failure later.
-struct Unusable(anyhow::Error);
-
-impl<E: Into<anyhow::Error>> From<E> for Unusable {
-    fn from(error: E) -> Self {
-        Unusable(error.into())
-    }
-}
-
 fn main() -> ExitCode {
     let cli: Cli = settings::parse();
-    settings::start_log("info");
-    settings::install_tls();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Unusable(error)) => {
-            eprintln!("error: {}", settings::explain(error.as_ref()));
-            ExitCode::from(2)
-        }
+    let program = async { run(cli).await.map(|()| ExitCode::SUCCESS) };
+    settings::run("info", program, exit_code)
+}
+
+/// Whatever goes wrong goes wrong before the work begins; afterwards, errors are those of jobs.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let settings = error.downcast_ref::<SettingsError>();
+    match settings {
+        Some(SettingsError::Connect(_) | SettingsError::NoRedis) => EXIT_REDIS,
+        _ if error.is::<QueueError>() => EXIT_REDIS,
+        _ => EXIT_INPUT,
     }
 }
 
-async fn run(cli: Cli) -> Result<(), Unusable> {
+async fn run(cli: Cli) -> anyhow::Result<()> {
     let redis = cli.redis.connect().await?;
     let partitions = partitions(&redis, DEFAULT_PARTITIONS).await?;
     let queue = |kind| Queue::new(redis.clone(), kind, partitions);

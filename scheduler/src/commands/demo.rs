@@ -15,6 +15,8 @@ use sojourn_scheduler::local::{LocalOptions, beside_this_program};
 use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::trigger::{Request, RunKind, Scope};
 
+use tokio::process::Command;
+
 use super::runs::watch;
 use super::session::Session;
 use super::show::print_user;
@@ -84,7 +86,7 @@ pub async fn demo(
         "redis:      {} {}{whose}",
         server.name, server.version
     ));
-    let mut deployment = session.deploy(&folder.join("logs"), PROCESSES)?;
+    let mut deployment = session.deploy(&folder.join("logs"), PROCESSES, of_terms)?;
     say("processes:  1 scheduler, 2 extraction workers, 1 naming worker");
 
     let request = Request {
@@ -169,9 +171,14 @@ pub async fn demo(
     Ok(Done::Well)
 }
 
+/// A demo never asks, and pays, a model that was set up for something else.
+fn of_terms(process: &mut Command) {
+    process.env("SOJOURN_NAMER", "terms");
+}
+
 /// Runs `sojourn ingest` as a process of its own.
 async fn ingest(folder: &Path, dataset: &Path) -> Result<()> {
-    let output = tokio::process::Command::new(beside_this_program("sojourn")?)
+    let output = Command::new(beside_this_program("sojourn")?)
         .args(["ingest", "--quiet", "--force", "--items"])
         .arg(folder.join("items.csv"))
         .arg("--interactions")

@@ -111,7 +111,7 @@ fn read_users(file: &Path) -> Result<Vec<String>> {
 /// Asks for a run, and follows it where that was asked for or nobody else would work on it.
 async fn run(session: Session, request: Request, watch: bool, output: Output) -> Result<Done> {
     let mut deployment = match session.logs() {
-        Some(logs) => Some(session.deploy(&logs, LOCAL)?),
+        Some(logs) => Some(session.deploy(&logs, LOCAL, |_| {})?),
         None => None,
     };
     let id = inbox::submit(&session.redis, &request).await?;

@@ -67,9 +67,15 @@ impl Session {
     }
 
     /// Starts a scheduler and workers on this machine, which find the same Redis in their
-    /// environment.
-    pub fn deploy(&self, logs: &Path, options: LocalOptions) -> Result<LocalDeployment> {
+    /// environment; `configure` may add to it.
+    pub fn deploy(
+        &self,
+        logs: &Path,
+        options: LocalOptions,
+        configure: impl Fn(&mut Command),
+    ) -> Result<LocalDeployment> {
         let configure = |process: &mut Command| {
+            configure(process);
             process
                 .env("SOJOURN_REDIS", &self.url)
                 .env("SOJOURN_KEY_PREFIX", &self.args.key_prefix);

@@ -77,6 +77,19 @@ fn print_journey(journey: &Journey) {
     for title in &journey.titles {
         println!("    - {}", plain(title));
     }
+    println!("    items: {}", plain(&items(journey)));
+}
+
+/// The latest items by their ids, and how many more there are; `--json` has all that are stored.
+fn items(journey: &Journey) -> String {
+    /// About a line.
+    const SHOWN: usize = 8;
+    let shown = journey.items.iter().rev().take(SHOWN);
+    let ids: Vec<&str> = shown.map(|(item, _)| item.as_str()).collect();
+    match journey.size as usize - ids.len() {
+        0 => ids.join(", "),
+        more => format!("{}, and {more} before", ids.join(", ")),
+    }
 }
 
 fn date(time: Timestamp) -> String {
