@@ -172,11 +172,21 @@ impl LlmNamer {
         match reply {
             Reply::Answer {
                 text,
+                is_cut,
                 tokens_in,
                 tokens_out,
             } => {
                 counts.tokens_in += tokens_in;
                 counts.tokens_out += tokens_out;
+                if is_cut {
+                    // What is missing fails the checks, and is asked again in smaller calls.
+                    counts.cut += 1;
+                    tracing::warn!(
+                        journeys = places.len(),
+                        tokens_out,
+                        "the model's answer was cut off at its limit of tokens"
+                    );
+                }
                 let names = parse(&text);
                 Ok(names
                     .into_iter()

@@ -50,7 +50,9 @@ pub struct NamingCounts {
     pub tokens_in: u64,
     /// Tokens received, as the endpoint counts them.
     pub tokens_out: u64,
-    /// Answers that failed the checks.
+    /// Calls whose answer was cut off at its limit of tokens.
+    pub cut: u64,
+    /// Names that failed the checks, or were not in the answer.
     pub rejected: u64,
     /// Journeys that got a name made of terms because no answer passed the checks.
     pub fallbacks: u64,
@@ -61,6 +63,7 @@ impl std::ops::AddAssign for NamingCounts {
         self.calls += more.calls;
         self.tokens_in += more.tokens_in;
         self.tokens_out += more.tokens_out;
+        self.cut += more.cut;
         self.rejected += more.rejected;
         self.fallbacks += more.fallbacks;
     }
