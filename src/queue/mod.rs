@@ -19,7 +19,7 @@ use std::time::Duration;
 use redis::Script;
 
 pub use codec::{CodecError, decode, encode};
-pub use consumer::{Consumer, ConsumerOptions, Summary, Work};
+pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
 
 use crate::connection::Redis;
@@ -406,11 +406,11 @@ impl Queue {
                 }
                 Vec::new()
             }
-            Outcome::Retry { after, .. } => {
+            Outcome::Retry { after, .. } | Outcome::Postpone { after, .. } => {
                 call.arg("retry")
                     .arg(millis(*after))
                     .arg(lease.lane.index());
-                lease.next_attempt(true)
+                lease.next_attempt(matches!(outcome, Outcome::Retry { .. }))
             }
             Outcome::Dead { error } => {
                 call.arg("dead")

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sojourn::causes::explain;
 use sojourn::connection::Redis;
 use sojourn::naming::{LlmNamer, LlmOptions, Namer};
 use sojourn::queue::{
@@ -32,7 +33,8 @@ Every option can also be set in the environment (see [env: ...]) or in sojourn.t
 over the environment, the environment over the file. SOJOURN_LOG=debug logs more, and
 SOJOURN_LOG_FORMAT=json for machines.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or Redis unusable"
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage, Redis unusable, or refused by the model
+endpoint"
 )]
 struct Cli {
     #[command(flatten)]
@@ -79,11 +81,11 @@ enum Command {
 #[derive(Args)]
 struct WorkerArgs {
     /// Seconds of silence after which another worker takes a job over
-    #[arg(long, env = "SOJOURN_LEASE", default_value = "30", value_parser = seconds,
+    #[arg(long, env = "SOJOURN_LEASE", default_value = "30", value_parser = lease,
           value_name = "SECONDS")]
     lease: Duration,
     /// Seconds in which begun jobs may be finished after SIGTERM; the rest is handed back
-    #[arg(long, env = "SOJOURN_DRAIN", default_value = "8", value_parser = seconds,
+    #[arg(long, env = "SOJOURN_DRAIN", default_value = "8", value_parser = drain,
           value_name = "SECONDS")]
     drain: Duration,
 }
@@ -103,7 +105,12 @@ struct NamingArgs {
     namer: Option<NamerKind>,
     /// Endpoint of the OpenAI chat-completions form, such as http://localhost:8080/v1. Its key is
     /// read from SOJOURN_LLM_API_KEY or --llm-api-key-file
-    #[arg(long, env = "SOJOURN_LLM_ENDPOINT", value_name = "URL")]
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     endpoint: Option<String>,
     /// Model to ask for
     #[arg(long, env = "SOJOURN_LLM_MODEL", value_name = "NAME")]
@@ -137,7 +144,7 @@ struct NamingArgs {
     concurrency: usize,
 }
 
-/// What went wrong before the work began: usage and environment, as opposed to a failure later.
+/// What somebody has to mend before a worker is of use: usage, Redis, or the model's endpoint.
 struct Unusable(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Unusable {
@@ -163,71 +170,77 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Unusable(error)) => {
-            eprintln!("error: {}", settings::explain(error.as_ref()));
+            eprintln!("error: {}", explain(error.as_ref()));
             ExitCode::from(2)
         }
     }
 }
 
 async fn run(cli: Cli) -> Result<(), Unusable> {
-    let redis = cli.redis.connect().await?;
-    let partitions = partitions(&redis, DEFAULT_PARTITIONS).await?;
-    let queue = |kind| Queue::new(redis.clone(), kind, partitions);
     match cli.command {
         Command::Extract {
             worker,
             concurrency,
             cache,
         } => {
-            let work = ExtractionWorker::new(&redis, queue(Kind::Name), cache);
-            consume(
-                &redis,
-                queue(Kind::Extract),
-                work,
-                worker,
-                concurrency,
-                cli.owned,
-            )
-            .await;
+            let queues = Queues::connect(&cli.redis).await?;
+            let work = ExtractionWorker::new(&queues.redis, queues.of(Kind::Name), cache);
+            queues
+                .consume(Kind::Extract, work, worker, concurrency, cli.owned)
+                .await
         }
         Command::Name { worker, naming } => {
-            let work = NamingWorker::new(&redis, namer(&naming)?);
-            consume(
-                &redis,
-                queue(Kind::Name),
-                work,
-                worker,
-                naming.concurrency,
-                cli.owned,
-            )
-            .await;
+            // First: what is wrong with it is wrong whether or not there is a Redis.
+            let namer = namer(&naming)?;
+            let queues = Queues::connect(&cli.redis).await?;
+            let work = NamingWorker::new(&queues.redis, namer);
+            queues
+                .consume(Kind::Name, work, worker, naming.concurrency, cli.owned)
+                .await
         }
     }
-    Ok(())
 }
 
-async fn consume<W: Work>(
-    redis: &Redis,
-    queue: Queue,
-    work: W,
-    args: WorkerArgs,
-    concurrency: usize,
-    owned: bool,
-) {
-    let kind = queue.kind();
-    let options = ConsumerOptions {
-        concurrency,
-        lease: args.lease,
-        drain: args.drain,
-        retry: RetryPolicy::default(),
-    };
-    let consumer = Consumer::new(queue, options);
-    let server = redis.server();
-    tracing::info!(%kind, worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
-    let summary = consumer
-        .run(Arc::new(work), settings::stop_signal(owned))
-        .await;
-    tracing::info!(%kind, ?summary, "stopped");
+/// The queues of a Redis.
+struct Queues {
+    redis: Redis,
+    partitions: u32,
+}
+
+impl Queues {
+    async fn connect(args: &RedisArgs) -> Result<Queues, Unusable> {
+        let redis = args.connect().await?;
+        let partitions = partitions(&redis, DEFAULT_PARTITIONS).await?;
+        Ok(Queues { redis, partitions })
+    }
+
+    fn of(&self, kind: Kind) -> Queue {
+        Queue::new(self.redis.clone(), kind, self.partitions)
+    }
+
+    async fn consume<W: Work>(
+        &self,
+        kind: Kind,
+        work: W,
+        args: WorkerArgs,
+        concurrency: usize,
+        owned: bool,
+    ) -> Result<(), Unusable> {
+        let options = ConsumerOptions {
+            concurrency,
+            lease: args.lease,
+            drain: args.drain,
+            retry: RetryPolicy::default(),
+        };
+        let consumer = Consumer::new(self.of(kind), options);
+        let server = self.redis.server();
+        tracing::info!(%kind, worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
+        let summary = consumer
+            .run(Arc::new(work), settings::stop_signal(owned))
+            .await?;
+        tracing::info!(%kind, ?summary, "stopped");
+        Ok(())
+    }
 }
 
 fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
@@ -255,9 +268,48 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
     Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("must be a number of seconds above 0".into()),
+/// Longest lease and drain. A worker that is silent for a day is dead.
+const DAY: f64 = 24.0 * 3600.0;
+
+/// A lease that runs out within a second is lost to the first pause of a busy machine.
+fn lease(text: &str) -> Result<Duration, String> {
+    seconds(text, 1.0)
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.0)
+}
+
+fn seconds(text: &str, least: f64) -> Result<Duration, String> {
+    let refused = || format!("must be a number of seconds from {least} to {DAY}");
+    let seconds: f64 = text.parse().map_err(|_| refused())?;
+    if !(least..=DAY).contains(&seconds) {
+        return Err(refused());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_from_a_second_to_a_day() {
+        for (text, seconds) in [("1", 1.0), ("30", 30.0), ("1.5", 1.5), ("86400", DAY)] {
+            let expected = Duration::from_secs_f64(seconds);
+            assert_eq!(lease(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "1e300", "1e-12", "0", "0.99", "86401", "-5", "nan", "inf", "x", "",
+        ] {
+            let message = lease(text).unwrap_err();
+            assert!(message.contains("from 1 to 86400"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_worker_may_hand_everything_back_at_once() {
+        assert_eq!(drain("0"), Ok(Duration::ZERO));
+        assert!(drain("-1").is_err() && drain("1e300").is_err());
     }
 }
