@@ -219,6 +219,7 @@ impl Tally {
             ("llm_tokens_out", self.cost.tokens_out),
             ("llm_answers_cut", self.cost.cut),
             ("names_rejected", self.cost.rejected),
+            ("names_kept", self.cost.kept),
             ("names_fallback", self.cost.fallbacks),
         ]
     }

@@ -67,6 +67,20 @@ impl LlmError {
     pub fn is_transient(&self) -> bool {
         matches!(self, LlmError::Busy { .. } | LlmError::Unreadable { .. })
     }
+
+    /// Whether it is a refusal of what was asked, and not of who asked: another question may be
+    /// answered.
+    pub(in crate::naming) fn may_be_about_the_question(&self) -> bool {
+        matches!(self, LlmError::Refused { status, .. } if is_about_the_request(*status))
+    }
+}
+
+/// Whether it is what was sent that the endpoint dislikes, rather than who sent it or where to.
+fn is_about_the_request(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// An answer other than 2xx.
@@ -109,12 +123,9 @@ impl HttpFailure {
         }
     }
 
-    /// Whether it is what was sent that the endpoint dislikes, rather than who sent it or where to.
+    /// Whether it is what was sent that the endpoint dislikes.
     pub(super) fn is_about_the_request(&self) -> bool {
-        matches!(
-            self.status,
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-        )
+        is_about_the_request(self.status)
     }
 
     /// What the operator can do about a refusal.
