@@ -2,6 +2,7 @@
 //! and keeps them fresh.
 
 pub mod catalogue;
+pub mod causes;
 pub mod connection;
 pub mod dataset;
 pub mod evaluation;

@@ -14,9 +14,7 @@ mod process;
 use file::DEFAULT_FILE;
 pub use file::parse;
 pub use options::{OPTIONS, ProgramOptions};
-pub use process::{
-    EXIT_FAILED, EXIT_INPUT, EXIT_REDIS, explain, install_tls, run, start_log, stop_signal,
-};
+pub use process::{EXIT_FAILED, EXIT_INPUT, EXIT_REDIS, install_tls, run, start_log, stop_signal};
 
 /// Where Redis is.
 #[derive(Args, Clone, Debug)]

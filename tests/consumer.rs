@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sojourn::queue::{
     Consumer, ConsumerOptions, Counts, Failure, Kind, Lane, Lease, NewJob, Outcome, Queue,
-    RetryPolicy, Summary, Work,
+    RetryPolicy, Summary, Unusable, Work,
 };
 use sojourn::run::RunId;
 use support::{PATIENCE, Server, wait_for_async};
@@ -52,7 +52,7 @@ const DRAIN: Duration = PATIENCE;
 
 struct Worker {
     stop: CancellationToken,
-    task: JoinHandle<Summary>,
+    task: JoinHandle<Result<Summary, Unusable>>,
 }
 
 impl Worker {
@@ -68,6 +68,7 @@ impl Worker {
         tokio::time::timeout(PATIENCE, self.task)
             .await
             .expect("a worker that is asked to stop stops")
+            .unwrap()
             .unwrap()
     }
 }

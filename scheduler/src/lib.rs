@@ -12,7 +12,6 @@ pub mod local;
 pub mod plan;
 pub mod private;
 pub mod progress;
-pub mod queues;
 pub mod record;
 pub mod register;
 pub mod scheduler;

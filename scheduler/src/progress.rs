@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sojourn::connection::Redis;
+use sojourn::queue::Queues;
 use sojourn::run::RunId;
 
 use crate::inbox;
-use crate::queues::Queues;
 use crate::record::{RunState, RunStatus};
 use crate::register::{Register, RegisterError};
 

@@ -7,10 +7,9 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use redis::{AsyncCommands, Script};
 use sojourn::connection::Redis;
-use sojourn::queue::{KEEP_RUNS, QueueError};
+use sojourn::queue::{KEEP_RUNS, QueueError, Queues};
 use sojourn::run::RunId;
 
-use crate::queues::Queues;
 use crate::record::{RunRecord, RunState, RunStatus};
 use crate::trigger::Request;
 

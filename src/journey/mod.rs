@@ -74,7 +74,8 @@ pub enum NameSource {
     Terms,
     /// Written by a language model.
     Llm,
-    /// Made of terms, because the model's answers failed the checks.
+    /// Made of terms, or kept from an earlier state of the journey that it still fits, because the
+    /// model's answers failed the checks.
     Fallback,
 }
 

@@ -5,12 +5,17 @@ use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 
-use super::grounding::{is_grounded, same_name, says_something};
+use super::grounding::{Heard, is_grounded};
 use super::prompt::is_hidden;
+use super::words::{same_name, telling_words};
 use crate::journey::Journey;
 
 /// Longest name, in characters. Longer ones are sentences.
-const MAX_CHARACTERS: usize = 60;
+pub(super) const MAX_CHARACTERS: usize = 60;
+
+/// Longest JSON object that is read as a name, in bytes: a name in escapes has room, and so have
+/// some words of explanation beside it. It bounds what one brace costs, and so a whole answer.
+const MAX_OBJECT: usize = 2048;
 
 /// How a model that declines begins, in lower case and with straight apostrophes.
 const REFUSALS: &[&str] = &[
@@ -69,8 +74,8 @@ pub enum Rejection {
     /// Another journey of the user has that name.
     #[error("a sibling has the same name")]
     Duplicate,
-    /// Neither a term nor enough titles of the journey support it: it may belong to another
-    /// journey, or be what a single title wants.
+    /// Too few of its words are those of the journey, or one is another journey's: it may belong to
+    /// that one, or be what a title wants.
     #[error("the name has too little in common with the journey")]
     Ungrounded,
 }
@@ -85,14 +90,12 @@ struct AnsweredName {
 /// so that other text around them, another outer form, or an end that was cut off cost only what
 /// they hold. Nothing readable is no names.
 pub(super) fn parse(text: &str) -> HashMap<String, String> {
-    // What a model thinks aloud is not its answer.
-    let mut rest = text
-        .rsplit_once("</think>")
-        .map_or(text, |(_, answer)| answer);
+    let mut rest = without_thoughts(text);
     let mut names: HashMap<String, Option<String>> = HashMap::new();
     while let Some(start) = rest.find('{') {
         rest = &rest[start..];
-        let mut objects = serde_json::Deserializer::from_str(rest).into_iter::<AnsweredName>();
+        let object = &rest[..rest.floor_char_boundary(MAX_OBJECT)];
+        let mut objects = serde_json::Deserializer::from_str(object).into_iter::<AnsweredName>();
         let Some(Ok(AnsweredName { id, name })) = objects.next() else {
             rest = &rest[1..];
             continue;
@@ -115,11 +118,24 @@ pub(super) fn parse(text: &str) -> HashMap<String, String> {
         .collect()
 }
 
-/// Checks one name, given those that the user's other journeys have. Returns it tidied.
+/// What a model thinks aloud is not its answer. Thoughts without an end were cut off before there
+/// was an answer; an end without a beginning was begun by the model's template.
+fn without_thoughts(text: &str) -> &str {
+    let answer = text
+        .rsplit_once("</think>")
+        .map_or(text, |(_, answer)| answer);
+    answer
+        .split_once("<think>")
+        .map_or(answer, |(before, _)| before)
+}
+
+/// Checks one name, given those that the user's other journeys have, and the words that the call
+/// held. Returns it tidied.
 pub(super) fn check(
     answered: Option<&str>,
     journey: &Journey,
     siblings: &[&str],
+    heard: &Heard,
 ) -> Result<String, Rejection> {
     let name = answered.map(tidy).filter(|name| !name.is_empty());
     let name = name.ok_or(Rejection::Missing)?;
@@ -135,13 +151,13 @@ pub(super) fn check(
     if link || name.contains(is_hidden) || name.contains(markup) {
         return Err(Rejection::NotPlain);
     }
-    if !says_something(name) {
+    if telling_words(name).is_empty() {
         return Err(Rejection::Generic);
     }
     if siblings.iter().any(|sibling| same_name(sibling, name)) {
         return Err(Rejection::Duplicate);
     }
-    if !is_grounded(name, journey) {
+    if !is_grounded(name, journey, heard) {
         return Err(Rejection::Ungrounded);
     }
     Ok(name.to_owned())
@@ -200,11 +216,20 @@ pub(super) mod tests {
     }
 
     fn ukulele() -> Journey {
-        journey(&["Ukulele lesson one", "Ukulele chords"], &["ukulele"])
+        journey(
+            &["Ukulele lesson one", "Ukulele chords"],
+            &["ukulele", "chords"],
+        )
     }
 
     fn checked(name: &str) -> Result<String, Rejection> {
-        check(Some(name), &ukulele(), &["Lettuce", "Ukulele Songs"])
+        let heard = Heard::of([ukulele()].iter());
+        check(
+            Some(name),
+            &ukulele(),
+            &["Lettuce", "Ukulele Songs"],
+            &heard,
+        )
     }
 
     fn parsed(text: &str) -> Vec<(String, String)> {
@@ -223,7 +248,6 @@ pub(super) mod tests {
         for text in [
             r#"{"names":[{"id":"1a","name":"A {b} \"c\""}]}"#,
             "Sure {:}\n```json\n[{\"name\":\"A {b} \\\"c\\\"\",\"id\":\"1a\",\"why\":{}}]\n```",
-            r#"<think>{"id":"1a","name":"?"}</think>{"id":"1a","name":"A {b} \"c\""}"#,
         ] {
             assert_eq!(parsed(text), one, "{text}");
         }
@@ -233,6 +257,36 @@ pub(super) mod tests {
     fn what_stands_before_the_cut_is_read() {
         let cut = r#"{"names":[{"id":"1a","name":"A"},{"id":"1b","name":"B"#;
         assert_eq!(parsed(cut), [pair("1a", "A")]);
+    }
+
+    #[test]
+    fn thoughts_are_no_answer_wherever_they_begin_and_whether_they_end() {
+        let thought = r#"{"id":"1a","name":"?"}"#;
+        let answer = r#"{"id":"1a","name":"A"}"#;
+        for (text, expected) in [
+            (format!("<think>{thought}</think>{answer}"), "A"),
+            (format!("{thought}</think>{answer}"), "A"),
+            (format!("{answer}<think>{thought}"), "A"),
+            (format!("<think>{thought}"), ""),
+            (format!("<think>{thought}</think><think>{thought}"), ""),
+        ] {
+            let names = parse(&text);
+            let name = names.get("1a").map_or("", String::as_str);
+            assert_eq!(name, expected, "{text}");
+        }
+    }
+
+    /// Reading on at every brace to the end would take minutes for this.
+    #[test]
+    fn a_long_answer_of_braces_within_braces_is_read_to_its_end() {
+        let braces = "{\"a\":".repeat(50_000);
+        let text = format!("{braces}{{\"id\":\"1a\",\"name\":\"A\"}}");
+        assert_eq!(parsed(&text), [pair("1a", "A")]);
+        let long = format!(
+            r#"{{"id":"1a","why":"{}","name":"A"}}"#,
+            "x".repeat(MAX_OBJECT)
+        );
+        assert_eq!(parsed(&long), []);
     }
 
     #[test]
@@ -297,6 +351,9 @@ pub(super) mod tests {
         ] {
             assert_eq!(checked(name), Err(reason), "{name:?}");
         }
-        assert_eq!(check(None, &ukulele(), &[]), Err(Missing));
+        assert_eq!(
+            check(None, &ukulele(), &[], &Heard::default()),
+            Err(Missing)
+        );
     }
 }

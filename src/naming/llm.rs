@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{check, parse};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
-use super::prompt::{Asked, AskedUser, messages, schema};
-use super::{Name, NamingCounts, Rejection, Unnamed, name_of_terms};
+use super::grounding::Heard;
+use super::prompt::{Asked, AskedUser, messages, schema, trial};
+use super::terms::name_besides;
+use super::{Name, NamingCounts, Rejection, Unnamed};
 use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
@@ -81,11 +83,12 @@ impl LlmNamer {
                 })
                 .collect();
             let answers = self.ask(users, groups, &mut counts).await?;
+            let heard = Heard::of(batch.iter().map(|&(user, at)| users[user].journeys[at]));
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
                 let answer = answers.get(&(user, journey)).map(String::as_str);
                 let siblings = taken(&users[user], &found[user]);
-                match check(answer, users[user].journeys[journey], &siblings) {
+                match check(answer, users[user].journeys[journey], &siblings, &heard) {
                     Ok(name) => {
                         found[user][journey] = Some(Name {
                             name,
@@ -110,13 +113,8 @@ impl LlmNamer {
         let names: Vec<Vec<Name>> = found
             .into_iter()
             .zip(users)
-            .map(|(found, user)| complete(found, user))
+            .map(|(found, user)| complete(found, user, &mut counts))
             .collect();
-        counts.fallbacks = names
-            .iter()
-            .flatten()
-            .filter(|name| name.source == NameSource::Fallback)
-            .count() as u64;
         Ok((names, counts))
     }
 
@@ -135,6 +133,17 @@ impl LlmNamer {
         }
         batches.reverse(); // They are taken from the end.
         batches
+    }
+
+    fn question(&self, messages: Value, names: usize) -> Value {
+        json!({
+            "model": self.model,
+            "messages": messages,
+            "response_format": schema(),
+            "temperature": 0,
+            "seed": 0,
+            "max_tokens": TOKENS_PER_NAME * (names + 1),
+        })
     }
 
     /// One call. Returns names by place; none for what the model did not answer.
@@ -159,24 +168,36 @@ impl LlmNamer {
             let journeys = group.iter().enumerate().map(ask).collect();
             asked.push(AskedUser { journeys, taken });
         }
-        let body = json!({
-            "model": self.model,
-            "messages": messages(&asked),
-            "response_format": schema(),
-            "temperature": 0,
-            "seed": 0,
-            "max_tokens": TOKENS_PER_NAME * (places.len() + 1),
-        });
-        let reply = self.endpoint.ask(&body).await?;
+        let question = self.question(messages(&asked), places.len());
+        let reply = match self.endpoint.ask(&question).await {
+            // Nothing was answered in this form yet, so it may refuse this question or every
+            // question. If it takes the trial, it declines this one.
+            Err(refusal) if refusal.may_be_about_the_question() => {
+                self.endpoint.ask(&self.question(trial(), 2)).await?;
+                counts.calls += 1;
+                self.endpoint.ask(&question).await?
+            }
+            reply => reply?,
+        };
         counts.calls += 1;
         match reply {
             Reply::Answer {
                 text,
+                is_cut,
                 tokens_in,
                 tokens_out,
             } => {
                 counts.tokens_in += tokens_in;
                 counts.tokens_out += tokens_out;
+                if is_cut {
+                    // What is missing fails the checks, and is asked again in smaller calls.
+                    counts.cut += 1;
+                    tracing::warn!(
+                        journeys = places.len(),
+                        tokens_out,
+                        "the model's answer was cut off at its limit of tokens"
+                    );
+                }
                 let names = parse(&text);
                 Ok(names
                     .into_iter()
@@ -199,16 +220,30 @@ fn taken<'a>(user: &Unnamed<'a>, found: &'a [Option<Name>]) -> Vec<&'a str> {
 
 /// The names of a user's journeys. A journey without one keeps the name that it had before it
 /// changed, where that passes the checks still; else its terms are its name.
-fn complete(mut names: Vec<Option<Name>>, user: &Unnamed<'_>) -> Vec<Name> {
+fn complete(
+    mut names: Vec<Option<Name>>,
+    user: &Unnamed<'_>,
+    counts: &mut NamingCounts,
+) -> Vec<Name> {
     for (at, journey) in user.journeys.iter().enumerate() {
         if names[at].is_some() {
             continue;
         }
         let siblings = taken(user, &names);
         let before = (journey.name_source == NameSource::Stale).then_some(journey.name.as_str());
-        let name = check(before, journey, &siblings);
+        let name = match check(before, journey, &siblings, &Heard::default()) {
+            Ok(kept) => {
+                counts.kept += 1;
+                kept
+            }
+            Err(_) => {
+                counts.fallbacks += 1;
+                name_besides(journey, &siblings)
+            }
+        };
+        // Not `Llm` where a name is kept: an earlier name may itself be made of terms.
         names[at] = Some(Name {
-            name: name.unwrap_or_else(|_| name_of_terms(&journey.terms)),
+            name,
             source: NameSource::Fallback,
         });
     }

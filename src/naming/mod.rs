@@ -6,6 +6,7 @@ mod grounding;
 mod llm;
 mod prompt;
 mod terms;
+mod words;
 
 pub use answer::Rejection;
 pub use endpoint::{LlmError, LlmOptions, Patience};
@@ -50,8 +51,12 @@ pub struct NamingCounts {
     pub tokens_in: u64,
     /// Tokens received, as the endpoint counts them.
     pub tokens_out: u64,
-    /// Answers that failed the checks.
+    /// Calls whose answer was cut off at its limit of tokens.
+    pub cut: u64,
+    /// Names that failed the checks, or were not in the answer.
     pub rejected: u64,
+    /// Changed journeys that kept their earlier name because no answer passed the checks.
+    pub kept: u64,
     /// Journeys that got a name made of terms because no answer passed the checks.
     pub fallbacks: u64,
 }
@@ -61,7 +66,9 @@ impl std::ops::AddAssign for NamingCounts {
         self.calls += more.calls;
         self.tokens_in += more.tokens_in;
         self.tokens_out += more.tokens_out;
+        self.cut += more.cut;
         self.rejected += more.rejected;
+        self.kept += more.kept;
         self.fallbacks += more.fallbacks;
     }
 }
@@ -87,16 +94,25 @@ impl Namer {
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         match self {
             Namer::Terms => {
-                let name = |journey: &&Journey| Name {
-                    name: name_of_terms(&journey.terms),
-                    source: NameSource::Terms,
-                };
-                let names = users
-                    .iter()
-                    .map(|user| user.journeys.iter().map(name).collect());
-                Ok((names.collect(), NamingCounts::default()))
+                let names = users.iter().map(of_terms).collect();
+                Ok((names, NamingCounts::default()))
             }
             Namer::Llm(namer) => namer.name(users).await,
         }
     }
+}
+
+/// Names made of terms for a user's journeys, each different from the others.
+fn of_terms(user: &Unnamed<'_>) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    for journey in &user.journeys {
+        let given = names.iter().map(|name| name.name.as_str());
+        let taken: Vec<&str> = given.chain(user.taken.iter().copied()).collect();
+        let name = terms::name_besides(journey, &taken);
+        names.push(Name {
+            name,
+            source: NameSource::Terms,
+        });
+    }
+    names
 }

@@ -42,7 +42,7 @@ fn examples() -> [(Value, Value); 2] {
         {"id": "1b", "name": "Gravel Bikepacking Trips"}
     ]});
     let second = json!({"users": [{"journeys": [
-        {"id": "1a", "terms": ["orchid", "repotting", "moss"],
+        {"id": "1a", "terms": ["orchid roots", "repotting", "moss"],
          "titles": ["Why orchid roots turn brown", "Repotting a moth orchid in moss"]}
     ], "taken": ["Orchid Care"]}]});
     let second_names = json!({"names": [{"id": "1a", "name": "Healthy Orchid Roots"}]});
@@ -61,15 +61,27 @@ pub(super) struct AskedUser<'a> {
     pub taken: Vec<&'a str>,
 }
 
-/// The messages of one call: instructions, examples as turns of their own, then the users.
+/// The messages of one call about these users.
 pub(super) fn messages(users: &[AskedUser<'_>]) -> Value {
+    let users: Vec<Value> = users.iter().map(described).collect();
+    with_question(&json!({"users": users}))
+}
+
+/// The messages of a call that no stranger has a word in, which tells an endpoint that refuses one
+/// question from an endpoint that refuses them all.
+pub(super) fn trial() -> Value {
+    let [(question, _), _] = examples();
+    with_question(&question)
+}
+
+/// Instructions, examples as turns of their own, then the question.
+fn with_question(question: &Value) -> Value {
     let mut messages = vec![json!({"role": "system", "content": INSTRUCTIONS})];
     for (question, answer) in examples() {
         messages.push(json!({"role": "user", "content": question.to_string()}));
         messages.push(json!({"role": "assistant", "content": answer.to_string()}));
     }
-    let users: Vec<Value> = users.iter().map(described).collect();
-    messages.push(json!({"role": "user", "content": json!({"users": users}).to_string()}));
+    messages.push(json!({"role": "user", "content": question.to_string()}));
     Value::Array(messages)
 }
 
@@ -118,7 +130,9 @@ pub(super) fn is_hidden(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::check;
     use super::super::answer::tests::journey;
+    use super::super::grounding::Heard;
     use super::*;
 
     fn question(messages: &Value) -> Value {
@@ -147,12 +161,47 @@ mod tests {
     }
 
     #[test]
-    fn the_instructions_say_which_names_are_taken() {
+    fn a_question_lists_the_names_that_are_taken_and_the_instructions_forbid_them() {
         let user = AskedUser {
             journeys: vec![],
             taken: vec!["Ukulele"],
         };
-        let question = question(&messages(&[user]));
+        let messages = messages(&[user]);
+        let question = question(&messages);
         assert_eq!(question["users"][0]["taken"], json!(["Ukulele"]));
+        let instructions = messages[0]["content"].as_str().unwrap();
+        assert!(instructions.contains("names that are taken"));
+        assert!(instructions.contains("need different names, none of them taken"));
+    }
+
+    fn texts(value: &Value) -> Vec<String> {
+        serde_json::from_value(value.clone()).unwrap_or_default()
+    }
+
+    fn strs(texts: &[String]) -> Vec<&str> {
+        texts.iter().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_names_in_the_examples_pass_the_checks() {
+        for (question, answer) in examples() {
+            let user = &question["users"][0];
+            let journeys = user["journeys"].as_array().unwrap();
+            let journeys: Vec<Journey> = journeys
+                .iter()
+                .map(|asked| {
+                    let (titles, terms) = (texts(&asked["titles"]), texts(&asked["terms"]));
+                    journey(&strs(&titles), &strs(&terms))
+                })
+                .collect();
+            let heard = Heard::of(journeys.iter());
+            let taken = texts(&user["taken"]);
+            let taken = strs(&taken);
+            let names = answer["names"].as_array().unwrap();
+            for (journey, answered) in journeys.iter().zip(names) {
+                let name = answered["name"].as_str();
+                assert_eq!(check(name, journey, &taken, &heard).as_deref().ok(), name);
+            }
+        }
     }
 }

@@ -1,52 +1,92 @@
 //! Names made of a journey's own terms.
 
-use super::grounding::share_a_word;
-use crate::journey::JourneyTerm;
+use super::answer::MAX_CHARACTERS;
+use super::prompt::is_hidden;
+use super::words::{same_name, share_a_word};
+use crate::journey::{Journey, JourneyTerm};
 
-/// How many terms a name is made of at most.
-const TERMS: usize = 3;
+/// The second term of a name has at least this share of the first one's weight. What is lighter is
+/// not what the journey is about, and a third term is: on real histories, names of three read as
+/// lists of things that met by chance ("Kimchi, brine and fermented").
+const LEAST_SHARE: f32 = 0.5;
 
-/// A term this much lighter than the heaviest one is left out: it is not what the journey is about.
-const LEAST_SHARE: f32 = 0.3;
+/// A phrase says the same as a single word of it where it has at least this share of its weight. A
+/// lighter one is about something of its own: "Batman" and "character Batman".
+const LEAST_OF_WORD: f32 = 0.5;
 
 /// What a journey without any term is called. Journeys have terms, so nobody should see it.
 const UNKNOWN: &str = "Untitled journey";
 
-/// A readable phrase: the heaviest terms in their surface form, two-word phrases first where they
-/// say the same as a single word, no word twice. "Hydroponic lettuce, nutrient solution and grow
-/// lights".
+/// A readable phrase: the one or two heaviest terms in their surface form, two-word phrases where
+/// they say the same as a single word, no word twice. "Hydroponic lettuce and nutrient solution".
 pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
-    let Some(heaviest) = terms.first() else {
+    let chosen = distinct(terms);
+    let Some(first) = chosen.first() else {
         return UNKNOWN.into();
     };
-    let mut chosen: Vec<&str> = Vec::new();
+    match chosen.get(1) {
+        Some(second) if second.weight >= LEAST_SHARE * first.weight => joined(first, second),
+        _ => capitalised(&first.term),
+    }
+}
+
+/// A name for a journey that none of `taken` is the same as: of its first terms, else of its first
+/// and a later one, else the title of its most typical item, else with a number.
+pub(super) fn name_besides(journey: &Journey, taken: &[&str]) -> String {
+    let best = name_of_terms(&journey.terms);
+    let chosen = distinct(&journey.terms);
+    let later = chosen.iter().skip(1).map(|term| joined(chosen[0], term));
+    let title = journey.titles.iter().map(|title| shortened(title));
+    let numbered = (2..).map(|number| format!("{best} {number}"));
+    let is_free = |name: &String| !name.is_empty() && !taken.iter().any(|t| same_name(t, name));
+    std::iter::once(best.clone())
+        .chain(later)
+        .chain(title)
+        .chain(numbered)
+        .find(is_free)
+        // There are more numbers than names.
+        .unwrap_or(best)
+}
+
+/// Terms no two of which share a word, heaviest first.
+fn distinct(terms: &[JourneyTerm]) -> Vec<&JourneyTerm> {
+    let mut chosen: Vec<&JourneyTerm> = Vec::new();
     for term in terms {
-        if chosen.len() == TERMS || term.weight < LEAST_SHARE * heaviest.weight {
-            break;
-        }
+        let is_phrase = |term: &JourneyTerm| term.term.contains([' ', '-']);
         // A single word gives way to the best phrase that it is part of.
-        let phrase = terms
-            .iter()
-            .find(|other| {
-                other.term.contains(' ')
-                    && !term.term.contains(' ')
-                    && other.weight >= LEAST_SHARE * heaviest.weight
-                    && share_a_word(&other.term, &term.term)
-            })
-            .unwrap_or(term);
+        let phrase = terms.iter().find(|other| {
+            !is_phrase(term)
+                && is_phrase(other)
+                && other.weight >= LEAST_OF_WORD * term.weight
+                && share_a_word(&other.term, &term.term)
+        });
+        let term = phrase.unwrap_or(term);
         if !chosen
             .iter()
-            .any(|earlier| share_a_word(earlier, &phrase.term))
+            .any(|earlier| share_a_word(&earlier.term, &term.term))
         {
-            chosen.push(&phrase.term);
+            chosen.push(term);
         }
     }
-    let name = match chosen.as_slice() {
-        [] => return UNKNOWN.into(),
-        [only] => (*only).to_owned(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    chosen
+}
+
+fn joined(first: &JourneyTerm, second: &JourneyTerm) -> String {
+    capitalised(&format!("{} and {}", first.term, second.term))
+}
+
+/// A title as a name: what a reader sees of it, cut between two words.
+fn shortened(title: &str) -> String {
+    let title: String = title.chars().filter(|&c| !is_hidden(c)).collect();
+    let title = title.trim();
+    let Some((end, _)) = title.char_indices().nth(MAX_CHARACTERS) else {
+        return title.to_owned();
     };
-    capitalised(&name)
+    // Room for the sign that says that there is more.
+    let end = title[..end].char_indices().last().map_or(end, |(at, _)| at);
+    let whole = &title[..end];
+    let whole = whole.rsplit_once(' ').map_or(whole, |(words, _)| words);
+    format!("{}…", whole.trim_end())
 }
 
 fn capitalised(name: &str) -> String {
@@ -62,38 +102,51 @@ fn capitalised(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::tests::journey;
     use super::*;
 
-    fn name(terms: &[(&str, f32)]) -> String {
-        let terms: Vec<JourneyTerm> = terms
-            .iter()
-            .map(|&(term, weight)| JourneyTerm {
-                term: term.into(),
-                weight,
-            })
-            .collect();
-        name_of_terms(&terms)
+    fn terms(terms: &[(&str, f32)]) -> Vec<JourneyTerm> {
+        let term = |&(term, weight): &(&str, f32)| JourneyTerm {
+            term: term.into(),
+            weight,
+        };
+        terms.iter().map(term).collect()
+    }
+
+    fn name(of: &[(&str, f32)]) -> String {
+        name_of_terms(&terms(of))
     }
 
     #[test]
-    fn a_word_gives_way_to_the_phrase_it_is_part_of() {
-        let terms = [
+    fn a_word_gives_way_to_the_phrase_it_is_part_of_unless_that_is_much_lighter() {
+        let lettuce = [
             ("lettuce", 0.6),
             ("hydroponic lettuce", 0.5),
             ("grow lights", 0.4),
         ];
-        assert_eq!(name(&terms), "Hydroponic lettuce and grow lights");
+        assert_eq!(name(&lettuce), "Hydroponic lettuce and grow lights");
+        let batman = [
+            ("Batman", 0.37),
+            ("Langdon", 0.28),
+            ("character Batman", 0.15),
+        ];
+        assert_eq!(name(&batman), "Batman and Langdon");
+    }
+
+    #[test]
+    fn a_name_is_one_phrase_or_two_strong_terms_and_never_three() {
+        let kimchi = [("kimchi", 0.4), ("brine", 0.37), ("fermented", 0.31)];
+        assert_eq!(name(&kimchi), "Kimchi and brine");
+        let boulder = [("boulder problem", 0.51), ("boulder", 0.22), ("slab", 0.2)];
+        assert_eq!(name(&boulder), "Boulder problem");
     }
 
     #[test]
     fn no_word_is_said_twice_in_another_form() {
-        let terms = [("story", 0.6), ("stories", 0.5), ("pirates", 0.4)];
-        assert_eq!(name(&terms), "Story and pirates");
-    }
-
-    #[test]
-    fn a_term_that_is_much_lighter_is_left_out() {
-        assert_eq!(name(&[("ukulele", 0.9), ("garage", 0.1)]), "Ukulele");
+        let pirates = [("story", 0.6), ("stories", 0.5), ("pirates", 0.4)];
+        assert_eq!(name(&pirates), "Story and pirates");
+        let stars = [("star", 0.6), ("start", 0.5)];
+        assert_eq!(name(&stars), "Star and start", "two words that begin alike");
     }
 
     #[test]
@@ -105,5 +158,34 @@ mod tests {
     #[test]
     fn no_terms_give_a_name_nevertheless() {
         assert_eq!(name(&[]), UNKNOWN);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_makes_room_for_a_later_term_then_a_title_then_a_number() {
+        let mut ukulele = journey(&["Ukulele lesson one", "More ukulele"], &[]);
+        ukulele.terms = terms(&[("ukulele", 0.9), ("chords", 0.8), ("strumming", 0.1)]);
+        let mut taken: Vec<String> = Vec::new();
+        for expected in [
+            "Ukulele and chords",
+            "Ukulele and strumming",
+            "Ukulele lesson one",
+            "More ukulele",
+            "Ukulele and chords 2",
+            "Ukulele and chords 3",
+        ] {
+            let siblings: Vec<&str> = taken.iter().map(String::as_str).collect();
+            let name = name_besides(&ukulele, &siblings);
+            assert_eq!(name, expected);
+            taken.push(name.to_uppercase());
+        }
+    }
+
+    #[test]
+    fn a_long_title_is_cut_between_words_and_without_what_nobody_sees() {
+        let title = format!("Ukulele\u{202E} {}", "strumming ".repeat(9));
+        let name = shortened(&title);
+        assert_eq!(name, format!("Ukulele{}…", " strumming".repeat(5)));
+        assert!(name.chars().count() <= MAX_CHARACTERS);
+        assert_eq!(shortened(&"x".repeat(99)).chars().count(), MAX_CHARACTERS);
     }
 }

@@ -1,7 +1,7 @@
 //! A worker's loop: take a job, keep its lease alive while it is worked on, settle it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -57,7 +57,7 @@ pub struct ConsumerOptions {
 pub struct Summary {
     /// Jobs finished.
     pub done: u64,
-    /// Attempts that failed and will be repeated.
+    /// Attempts that failed or found something busy, and will be repeated.
     pub retried: u64,
     /// Jobs given up.
     pub dead: u64,
@@ -71,7 +71,7 @@ impl Summary {
     fn count(&mut self, outcome: Option<&Outcome>) {
         let counter = match outcome {
             Some(Outcome::Done(_)) => &mut self.done,
-            Some(Outcome::Retry { .. }) => &mut self.retried,
+            Some(Outcome::Retry { .. } | Outcome::Postpone { .. }) => &mut self.retried,
             Some(Outcome::Dead { .. }) => &mut self.dead,
             Some(Outcome::Release) => &mut self.released,
             None => &mut self.lost,
@@ -79,6 +79,11 @@ impl Summary {
         *counter += 1;
     }
 }
+
+/// Why a worker stopped that nobody had asked to: see [`Failure::Unusable`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
 
 /// Takes jobs of one queue and works on them.
 #[derive(Debug)]
@@ -111,8 +116,18 @@ impl Consumer {
     /// Works until `stop` is set, then drains: begun jobs may finish within the drain time, the
     /// rest is handed back, which takes a few seconds at most. Redis being away never ends the
     /// loop, and never holds up the end.
-    pub async fn run<W: Work>(self, work: Arc<W>, stop: CancellationToken) -> Summary {
+    ///
+    /// # Errors
+    /// When a job found that no job can be done ([`Failure::Unusable`]); drained likewise.
+    pub async fn run<W: Work>(
+        self,
+        work: Arc<W>,
+        stop: CancellationToken,
+    ) -> Result<Summary, Unusable> {
         let this = Arc::new(self);
+        // Ends this loop, and not what else the caller stops by its token.
+        let stop = stop.child_token();
+        let refusal = Arc::new(OnceLock::new());
         let slots = Arc::new(Semaphore::new(this.options.concurrency.max(1)));
         let jobs = TaskTracker::new();
         let halt = CancellationToken::new();
@@ -148,8 +163,14 @@ impl Consumer {
             pause = FIRST_PAUSE;
             let (this, work, halt, summary) =
                 (this.clone(), work.clone(), halt.clone(), summary.clone());
+            let (stop, refusal) = (stop.clone(), refusal.clone());
             jobs.spawn(async move {
-                let outcome = this.live(&*work, &lease, &halt).await;
+                // Before the job is handed back, lest it be taken by this very worker.
+                let give_up = |reason: &str| {
+                    refusal.get_or_init(|| reason.to_owned());
+                    stop.cancel();
+                };
+                let outcome = this.live(&*work, &lease, &halt, give_up).await;
                 summary
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -171,7 +192,14 @@ impl Consumer {
         if !matches!(retired, Ok(Ok(_))) {
             tracing::debug!("cannot leave the group; the scheduler tidies up");
         }
-        *summary.lock().unwrap_or_else(PoisonError::into_inner)
+        let summary = *summary.lock().unwrap_or_else(PoisonError::into_inner);
+        match refusal.get() {
+            Some(reason) => {
+                tracing::info!(kind = %this.queue.kind(), ?summary, "gave up");
+                Err(Unusable(reason.clone()))
+            }
+            None => Ok(summary),
+        }
     }
 
     /// The next job: at once if there is one, an urgent one of any partition before the others;
@@ -217,6 +245,7 @@ impl Consumer {
         work: &W,
         lease: &Lease,
         halt: &CancellationToken,
+        give_up: impl Fn(&str),
     ) -> Option<Outcome> {
         let outcome = if self.options.retry.quarantines(lease.crashes) {
             let error = format!(
@@ -233,6 +262,9 @@ impl Consumer {
                     return None;
                 }
             };
+            if let Err(Failure::Unusable(reason)) = &result {
+                give_up(reason);
+            }
             self.options
                 .retry
                 .outcome(result, lease.failures, rand::rng().random())
@@ -241,7 +273,7 @@ impl Consumer {
             Outcome::Dead { error } => {
                 tracing::error!(job = lease.job, run = %lease.run, error, "job is dead")
             }
-            Outcome::Retry { after, error } => {
+            Outcome::Retry { after, error } | Outcome::Postpone { after, error } => {
                 tracing::warn!(job = lease.job, run = %lease.run, error, ?after, "job will be tried again")
             }
             Outcome::Done(_) | Outcome::Release => {}

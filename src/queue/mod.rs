@@ -12,13 +12,15 @@ mod consumer;
 mod lane;
 mod lease;
 mod outcome;
+mod queues;
 mod standing;
 mod storage;
 
 pub use codec::{CodecError, decode, encode};
-pub use consumer::{Consumer, ConsumerOptions, Summary, Work};
+pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use lane::{Kind, Lane};
 pub use lease::{Lease, Renewal};
 pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
+pub use queues::Queues;
 pub use standing::Standing;
-pub use storage::{DEFAULT_PARTITIONS, KEEP_RUNS, NewJob, Queue, QueueError, partitions};
+pub use storage::{KEEP_RUNS, NewJob, Queue, QueueError};

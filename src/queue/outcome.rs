@@ -6,9 +6,21 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The same attempt may succeed later: storage away, endpoint busy.
+    /// The same attempt may succeed later: storage away, somebody else's write in between.
     #[error("{0}")]
     Transient(String),
+    /// What the job needs has no time for it now. That says nothing of the job.
+    #[error("{error}")]
+    Busy {
+        /// What happened.
+        error: String,
+        /// How long it asked to be left alone.
+        after: Option<Duration>,
+    },
+    /// What the worker needs refuses it, and would refuse every other job too: the worker stops
+    /// before it has spoilt them all.
+    #[error("{0}")]
+    Unusable(String),
     /// No attempt can succeed: payload unreadable, dataset gone.
     #[error("{0}")]
     Permanent(String),
@@ -32,6 +44,13 @@ pub enum Outcome {
         /// What went wrong.
         error: String,
     },
+    /// Waits for another attempt, and this one does not count as failed.
+    Postpone {
+        /// How long.
+        after: Duration,
+        /// What it waits for.
+        error: String,
+    },
     /// Given up; kept as a dead letter.
     Dead {
         /// What went wrong.
@@ -50,19 +69,24 @@ pub struct RetryPolicy {
     pub max_crashes: u32,
     /// Wait after the first failure; doubled for each further one.
     pub base: Duration,
-    /// Longest wait.
+    /// Longest wait after a failure.
     pub cap: Duration,
+    /// Longest wait for something busy that does not say how long; and how far the waits spread
+    /// beyond what it asks for, lest all jobs come back at the same moment.
+    pub busy: Duration,
 }
 
 impl Default for RetryPolicy {
     /// Five failures over about a minute ride out a restart of the storage; three crashes are
-    /// beyond coincidence.
+    /// beyond coincidence. Limits of calls are per minute, and models load within one: a job that
+    /// waits half a minute for either has rarely to wait twice.
     fn default() -> Self {
         RetryPolicy {
             max_failures: 5,
             max_crashes: 3,
             base: Duration::from_secs(2),
             cap: Duration::from_secs(300),
+            busy: Duration::from_secs(30),
         }
     }
 }
@@ -78,7 +102,14 @@ impl RetryPolicy {
     pub fn outcome(&self, result: Result<Counts, Failure>, failures: u32, jitter: f64) -> Outcome {
         match result {
             Ok(counts) => Outcome::Done(counts),
-            Err(Failure::Interrupted) => Outcome::Release,
+            // That the worker stops is the consumer's part.
+            Err(Failure::Interrupted | Failure::Unusable(_)) => Outcome::Release,
+            Err(Failure::Busy { error, after }) => Outcome::Postpone {
+                after: after
+                    .unwrap_or(self.busy / 2)
+                    .saturating_add((self.busy / 2).mul_f64(jitter.clamp(0.0, 1.0))),
+                error,
+            },
             Err(Failure::Permanent(error)) => Outcome::Dead { error },
             Err(Failure::Transient(error)) if failures + 1 >= self.max_failures => Outcome::Dead {
                 error: format!("{error} (after {} attempts)", failures + 1),
@@ -101,8 +132,8 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
-    fn busy() -> Result<Counts, Failure> {
-        Err(Failure::Transient("busy".into()))
+    fn failed() -> Result<Counts, Failure> {
+        Err(Failure::Transient("no disk".into()))
     }
 
     #[test]
@@ -113,7 +144,7 @@ mod tests {
         };
         let waits: Vec<_> = [0, 1, 2, 20]
             .into_iter()
-            .map(|failures| match policy.outcome(busy(), failures, 1.0) {
+            .map(|failures| match policy.outcome(failed(), failures, 1.0) {
                 Outcome::Retry { after, .. } => after.as_secs(),
                 other => panic!("{other:?}"),
             })
@@ -123,11 +154,11 @@ mod tests {
 
     #[test]
     fn the_last_allowed_failure_is_the_end() {
-        let outcome = RetryPolicy::default().outcome(busy(), 4, 0.5);
+        let outcome = RetryPolicy::default().outcome(failed(), 4, 0.5);
         assert_eq!(
             outcome,
             Outcome::Dead {
-                error: "busy (after 5 attempts)".into()
+                error: "no disk (after 5 attempts)".into()
             }
         );
     }
@@ -142,6 +173,31 @@ mod tests {
                 error: "no such dataset".into()
             }
         );
+    }
+
+    #[test]
+    fn what_is_busy_is_waited_for_as_long_as_it_asks_and_however_often() {
+        let policy = RetryPolicy::default();
+        let wait = |asked: Option<u64>, jitter: f64| {
+            let busy = Failure::Busy {
+                error: "busy".into(),
+                after: asked.map(Duration::from_secs),
+            };
+            match policy.outcome(Err(busy), u32::MAX, jitter) {
+                Outcome::Postpone { after, .. } => after.as_secs(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((wait(Some(120), 0.0), wait(Some(120), 1.0)), (120, 135));
+        assert_eq!((wait(Some(0), 0.0), wait(Some(0), 1.0)), (0, 15));
+        assert_eq!((wait(None, 0.0), wait(None, 1.0)), (15, 30));
+    }
+
+    #[test]
+    fn a_job_is_not_to_blame_for_a_worker_that_is_refused_everything() {
+        let refused = Err(Failure::Unusable("no such key".into()));
+        let outcome = RetryPolicy::default().outcome(refused, 4, 0.5);
+        assert_eq!(outcome, Outcome::Release);
     }
 
     #[test]

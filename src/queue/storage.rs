@@ -18,10 +18,6 @@ const GROUP: &str = "workers";
 /// How long the counts of a run are kept, so that nothing of it stays for ever.
 pub const KEEP_RUNS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Partitions of each kind of queue, where nothing was said: enough to spread over a small
-/// cluster, few enough that an idle worker looks at all of them several times a second.
-pub const DEFAULT_PARTITIONS: u32 = 4;
-
 /// Entries that one call looks at while a run is cancelled: a few milliseconds, in which the server
 /// does nothing else.
 const CANCELLED_AT_ONCE: usize = 500;
@@ -61,7 +57,7 @@ pub struct Queue {
 
 impl Queue {
     /// The queue of `kind`. All processes must agree on the number of partitions: see
-    /// [`partitions`].
+    /// [`Queues`](super::Queues).
     pub fn new(redis: Redis, kind: Kind, partitions: u32) -> Queue {
         Queue {
             redis,
@@ -282,9 +278,9 @@ impl Queue {
                 }
                 Vec::new()
             }
-            Outcome::Retry { after, .. } => {
+            Outcome::Retry { after, .. } | Outcome::Postpone { after, .. } => {
                 call.arg("retry").arg(millis(*after));
-                lease.next_attempt(true)
+                lease.next_attempt(matches!(outcome, Outcome::Retry { .. }))
             }
             Outcome::Dead { error } => {
                 call.arg("dead")
@@ -423,22 +419,6 @@ impl Queue {
         }
         Ok(standing)
     }
-}
-
-/// How many partitions the queues have: what Redis remembers, else `wanted`, which it then does.
-///
-/// # Errors
-/// When Redis fails.
-pub async fn partitions(redis: &Redis, wanted: u32) -> Result<u32, QueueError> {
-    let key = redis.keys().settings();
-    let (remembered,) = redis::pipe()
-        .atomic()
-        .hset_nx(&key, "partitions", wanted.max(1))
-        .ignore()
-        .hget(&key, "partitions")
-        .query_async(&mut redis.commands())
-        .await?;
-    Ok(remembered)
 }
 
 fn millis(duration: Duration) -> u64 {

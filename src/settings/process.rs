@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::explain;
+
 /// Exit code: it was tried and failed.
 pub const EXIT_FAILED: u8 = 1;
 
@@ -59,21 +61,6 @@ pub fn start_log(default_level: &str) {
     } else {
         log.with_target(false).try_init()
     };
-}
-
-/// An error with its causes in one line; a cause that the message tells already is not repeated.
-pub fn explain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Makes TLS work: one provider for Redis, object stores and model endpoints.

@@ -36,6 +36,12 @@ pub use salience::{Evidence, salience};
 pub use vector::{QuantisedVector, TermVector};
 pub use vocabulary::{Vocabulary, VocabularyStats};
 
+// Names are compared with terms and titles word by word, in the same form.
+pub(crate) use stemming::Stemming;
+pub(crate) use stop_words::{phrase_only, stop_words};
+pub(crate) use text::clean;
+pub(crate) use words::words;
+
 use serde::{Deserialize, Serialize};
 
 /// Dense number of a term inside one vocabulary: its rank in byte order of the terms.

@@ -12,13 +12,13 @@ const STEMMED_LETTERS: usize = 4;
 
 /// Brings the forms of a word to one: lower case, no accents on Latin and Greek letters, and the
 /// stem by Snowball where the word is in the script of the language.
-pub(super) struct Stemming {
+pub(crate) struct Stemming {
     language: Language,
     stemmer: Option<Stemmer>,
 }
 
 impl Stemming {
-    pub(super) fn new(language: Language) -> Stemming {
+    pub(crate) fn new(language: Language) -> Stemming {
         Stemming {
             language,
             stemmer: language.algorithm().map(Stemmer::create),
@@ -26,7 +26,7 @@ impl Stemming {
     }
 
     /// The form of a lower-case word that is matched.
-    pub(super) fn stem(&self, word: &str) -> String {
+    pub(crate) fn stem(&self, word: &str) -> String {
         let Some(stemmer) = self.stemmer.as_ref().filter(|_| self.is_stemmed(word)) else {
             return fold(word);
         };

@@ -125,7 +125,7 @@ const PHRASE_ONLY: &str = "assorted basic best better big different first free f
     top work working";
 
 /// The stop words of a catalogue whose own language is `language`.
-pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
+pub(crate) fn stop_words(language: Language) -> HashSet<&'static str> {
     let mut words: HashSet<&'static str> = REMAINS
         .split_whitespace()
         .chain(FILLERS.split_whitespace())
@@ -140,7 +140,7 @@ pub(super) fn stop_words(language: Language) -> HashSet<&'static str> {
 }
 
 /// The words that are terms only as a part of a phrase.
-pub(super) fn phrase_only() -> HashSet<&'static str> {
+pub(crate) fn phrase_only() -> HashSet<&'static str> {
     PHRASE_ONLY.split_whitespace().collect()
 }
 

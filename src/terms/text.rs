@@ -12,7 +12,7 @@ const FIELD_BYTES: usize = 64 * 1024;
 const MARKUP_BYTES: usize = 500;
 
 /// The text in NFKC without markup, addresses of the web and of mail, and invisible characters.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let text = without_addresses(without_markup(head(text)));
     if text
         .bytes()

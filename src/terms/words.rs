@@ -18,7 +18,7 @@ const WORD_CHARACTERS: usize = 40;
 /// - possessive endings and elided articles are left out (`child's`, `l'amour`);
 /// - a sign that belongs to the name stays on it (`C++`, `C#`);
 /// - numbers, quantities and single letters are no words.
-pub(super) fn words(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn words(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut run = Run::default();
     for (start, word) in text.unicode_word_indices() {

@@ -58,6 +58,8 @@ pub enum Turn {
     Cuts,
     /// No answer, until the asker goes away.
     Hangs,
+    /// 200 and an answer without end, until the asker goes away.
+    Floods,
 }
 
 /// The endpoint. Its threads end with the test's process.
@@ -141,6 +143,12 @@ fn serve(
         Turn::Cuts => {
             let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"choices\":[";
             return connection.write_all(head.as_bytes());
+        }
+        Turn::Floods => {
+            connection.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"choices\":[")?;
+            loop {
+                connection.write_all(&[b' '; 4096])?;
+            }
         }
         Turn::Hangs => return reader.read_to_end(&mut Vec::new()).map(drop),
     };

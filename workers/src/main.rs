@@ -9,10 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
 use sojourn::naming::{LlmNamer, LlmOptions, Namer};
-use sojourn::queue::{
-    Consumer, ConsumerOptions, DEFAULT_PARTITIONS, Kind, Queue, QueueError, RetryPolicy, Work,
-    partitions,
-};
+use sojourn::queue::{Consumer, ConsumerOptions, QueueError, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, EXIT_INPUT, EXIT_REDIS, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
@@ -33,7 +30,8 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 [env: ...] in the environment; a flag wins over the environment, the environment over the file.
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage, 3 Redis unusable"
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or refused by the model endpoint, 3 Redis
+unusable"
 )]
 struct Cli {
     #[command(flatten)]
@@ -80,11 +78,11 @@ enum Command {
 #[derive(Args)]
 struct WorkerArgs {
     /// Seconds of silence after which another worker takes a job over
-    #[arg(long, env = "SOJOURN_LEASE", default_value = "30", value_parser = seconds,
+    #[arg(long, env = "SOJOURN_LEASE", default_value = "30", value_parser = lease,
           value_name = "SECONDS")]
     lease: Duration,
     /// Seconds in which begun jobs may be finished after SIGTERM; the rest is handed back
-    #[arg(long, env = "SOJOURN_DRAIN", default_value = "8", value_parser = seconds,
+    #[arg(long, env = "SOJOURN_DRAIN", default_value = "8", value_parser = drain,
           value_name = "SECONDS")]
     drain: Duration,
 }
@@ -104,7 +102,12 @@ struct NamingArgs {
     namer: Option<NamerKind>,
     /// Endpoint of the OpenAI chat-completions form, such as http://localhost:8080/v1. Its key is
     /// read from SOJOURN_LLM_API_KEY or --llm-api-key-file
-    #[arg(long, env = "SOJOURN_LLM_ENDPOINT", value_name = "URL")]
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     endpoint: Option<String>,
     /// Model to ask for
     #[arg(long, env = "SOJOURN_LLM_MODEL", value_name = "NAME")]
@@ -144,7 +147,7 @@ fn main() -> ExitCode {
     settings::run("info", program, exit_code)
 }
 
-/// Whatever goes wrong goes wrong before the work begins; afterwards, errors are those of jobs.
+/// Once the work has begun, errors are those of jobs; but for an endpoint that refuses everything.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let settings = error.downcast_ref::<SettingsError>();
     match settings {
@@ -155,64 +158,58 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    let redis = cli.redis.connect().await?;
-    let partitions = partitions(&redis, DEFAULT_PARTITIONS).await?;
-    let queue = |kind| Queue::new(redis.clone(), kind, partitions);
     match cli.command {
         Command::Extract {
             worker,
             concurrency,
             cache,
         } => {
-            let work = ExtractionWorker::new(&redis, queue(Kind::Name), cache);
-            consume(
-                &redis,
-                queue(Kind::Extract),
-                work,
-                worker,
-                concurrency,
-                cli.owned,
-            )
-            .await;
+            let (redis, queues) = connect(&cli.redis).await?;
+            let work = ExtractionWorker::new(&redis, queues.name, cache);
+            let consumer = Consumer::new(queues.extract, worker.options(concurrency));
+            consume(&redis, consumer, work, cli.owned).await
         }
         Command::Name { worker, naming } => {
-            let work = NamingWorker::new(&redis, namer(&naming)?);
-            consume(
-                &redis,
-                queue(Kind::Name),
-                work,
-                worker,
-                naming.concurrency,
-                cli.owned,
-            )
-            .await;
+            // First: what is wrong with it is wrong whether or not there is a Redis.
+            let namer = namer(&naming)?;
+            let (redis, queues) = connect(&cli.redis).await?;
+            let work = NamingWorker::new(&redis, namer);
+            let consumer = Consumer::new(queues.name, worker.options(naming.concurrency));
+            consume(&redis, consumer, work, cli.owned).await
         }
     }
+}
+
+async fn connect(args: &RedisArgs) -> anyhow::Result<(Redis, Queues)> {
+    let redis = args.connect().await?;
+    let queues = Queues::open(&redis).await?;
+    Ok((redis, queues))
+}
+
+async fn consume(
+    redis: &Redis,
+    consumer: Consumer,
+    work: impl Work,
+    owned: bool,
+) -> anyhow::Result<()> {
+    let server = redis.server();
+    tracing::info!(worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
+    let summary = consumer
+        .run(Arc::new(work), settings::stop_signal(owned))
+        .await?;
+    tracing::info!(?summary, "stopped");
     Ok(())
 }
 
-async fn consume<W: Work>(
-    redis: &Redis,
-    queue: Queue,
-    work: W,
-    args: WorkerArgs,
-    concurrency: usize,
-    owned: bool,
-) {
-    let kind = queue.kind();
-    let options = ConsumerOptions {
-        concurrency,
-        lease: args.lease,
-        drain: args.drain,
-        retry: RetryPolicy::default(),
-    };
-    let consumer = Consumer::new(queue, options);
-    let server = redis.server();
-    tracing::info!(%kind, worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
-    let summary = consumer
-        .run(Arc::new(work), settings::stop_signal(owned))
-        .await;
-    tracing::info!(%kind, ?summary, "stopped");
+impl WorkerArgs {
+    fn options(&self, concurrency: usize) -> ConsumerOptions {
+        ConsumerOptions {
+            concurrency,
+            lease: self.lease,
+            drain: self.drain,
+            retry: RetryPolicy::default(),
+        }
+    }
 }
 
 fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
@@ -240,9 +237,48 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
     Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("must be a number of seconds above 0".into()),
+/// Longest lease and drain. A worker that is silent for a day is dead.
+const DAY: f64 = 24.0 * 3600.0;
+
+/// A lease that runs out within a second is lost to the first pause of a busy machine.
+fn lease(text: &str) -> Result<Duration, String> {
+    seconds(text, 1.0)
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.0)
+}
+
+fn seconds(text: &str, least: f64) -> Result<Duration, String> {
+    let refused = || format!("must be a number of seconds from {least} to {DAY}");
+    let seconds: f64 = text.parse().map_err(|_| refused())?;
+    if !(least..=DAY).contains(&seconds) {
+        return Err(refused());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_from_a_second_to_a_day() {
+        for (text, seconds) in [("1", 1.0), ("30", 30.0), ("1.5", 1.5), ("86400", DAY)] {
+            let expected = Duration::from_secs_f64(seconds);
+            assert_eq!(lease(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "1e300", "1e-12", "0", "0.99", "86401", "-5", "nan", "inf", "x", "",
+        ] {
+            let message = lease(text).unwrap_err();
+            assert!(message.contains("from 1 to 86400"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_worker_may_hand_everything_back_at_once() {
+        assert_eq!(drain("0"), Ok(Duration::ZERO));
+        assert!(drain("-1").is_err() && drain("1e300").is_err());
     }
 }

@@ -166,10 +166,15 @@ fn users_for(users: &[Waiting], journeys: usize) -> usize {
 }
 
 fn naming_failure(error: LlmError) -> Failure {
-    if error.is_transient() {
-        Failure::Transient(error.to_string())
-    } else {
-        Failure::Permanent(error.to_string())
+    let text = error.to_string();
+    match error {
+        LlmError::Busy { retry_after, .. } => Failure::Busy {
+            error: text,
+            after: retry_after,
+        },
+        // Unlike a busy endpoint, a wrong one never gets better: such attempts are counted.
+        error if error.is_transient() => Failure::Transient(text),
+        _ => Failure::Unusable(text),
     }
 }
 
@@ -216,7 +221,9 @@ impl Tally {
             ("llm_calls", self.cost.calls),
             ("llm_tokens_in", self.cost.tokens_in),
             ("llm_tokens_out", self.cost.tokens_out),
+            ("llm_answers_cut", self.cost.cut),
             ("names_rejected", self.cost.rejected),
+            ("names_kept", self.cost.kept),
             ("names_fallback", self.cost.fallbacks),
         ]
     }

@@ -4,12 +4,11 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sojourn::queue::Lane;
+use sojourn::queue::{Lane, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
-use sojourn_scheduler::queues::Queues;
 use sojourn_scheduler::record::{RunState, RunStatus};
 use sojourn_scheduler::register::Register;
 use sojourn_scheduler::trigger::{Request, RunKind, Scope, parse_time};
@@ -325,12 +324,14 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
     );
     if count("llm_calls") > 0 {
         println!(
-            "  model      {} calls, {} tokens in, {} out, {} answers rejected, {} names of terms \
-             instead",
+            "  model      {} calls, {} tokens in, {} out, {} answers cut, {} names rejected; instead \
+             {} earlier names and {} of terms",
             count("llm_calls"),
             count("llm_tokens_in"),
             count("llm_tokens_out"),
+            count("llm_answers_cut"),
             count("names_rejected"),
+            count("names_kept"),
             count("names_fallback")
         );
     }

@@ -1,0 +1,193 @@
+//! The words of names, terms and titles, as the catalogue's terms are made: the same splitter, stop
+//! words and stems.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use crate::terms::{Language, Stemming, clean, phrase_only, stop_words, words};
+
+/// Words that name no interest.
+const GENERIC: &str = "category collection content film general interest item journey misc \
+    miscellaneous mixed movie name null product stuff topic unknown untitled user video";
+
+/// Words that fit any interest: how people speak of pursuing one. A good name may hold them without
+/// any title that does. Whoever adds one: it must be harmless in everybody's names.
+const COMPANIONS: &str = "advanced adventure art beginner class classic course craft diy \
+    enthusiast essential exploration explore fan favorite favourite fundamental guide hobby home \
+    idea introduction learn lesson lover method practice project skill technique tip trick \
+    tutorial world";
+
+static SAY_NOTHING: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let phrase_only = phrase_only().into_iter().map(stem);
+    GENERIC
+        .split_whitespace()
+        .map(stem)
+        .chain(phrase_only)
+        .collect()
+});
+
+static FIT_ANYTHING: LazyLock<HashSet<String>> =
+    LazyLock::new(|| COMPANIONS.split_whitespace().map(stem).collect());
+
+/// The function words of all languages that share none with another one's content words; the
+/// language of a journey is not known here.
+static FUNCTION_WORDS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| stop_words(Language::English));
+
+/// A stemmer for each script; each leaves words in others' alone. Latin letters are taken for
+/// English, whose rules take a plural s off in the other languages too.
+static STEMMINGS: LazyLock<[Stemming; 5]> = LazyLock::new(|| {
+    [
+        Language::Greek,
+        Language::Russian,
+        Language::Arabic,
+        Language::Tamil,
+        Language::English,
+    ]
+    .map(Stemming::new)
+});
+
+/// A word that says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The form that is matched.
+    pub stem: String,
+    /// Where it stands. Where a script writes no spaces, words are pairs of characters, and overlap.
+    range: Range<usize>,
+}
+
+impl Word {
+    pub(super) fn overlaps(&self, other: &Word) -> bool {
+        self.range.start < other.range.end && other.range.start < self.range.end
+    }
+
+    /// Whether it would fit any interest.
+    pub(super) fn fits_anything(&self) -> bool {
+        FIT_ANYTHING.contains(&self.stem)
+    }
+}
+
+/// The words of a text that say something: no numbers, no function words, nothing generic.
+pub(super) fn telling_words(text: &str) -> Vec<Word> {
+    let text = clean(text);
+    let telling = |range: Range<usize>| {
+        let word = text[range.clone()].to_lowercase();
+        // Pairs of Hiragana are endings and particles.
+        if FUNCTION_WORDS.contains(word.as_str()) || word.chars().all(is_hiragana) {
+            return None;
+        }
+        let stem = stem(&word);
+        (!SAY_NOTHING.contains(&stem)).then_some(Word { stem, range })
+    };
+    words(&text).into_iter().filter_map(telling).collect()
+}
+
+/// Whether two names are the same but for case, blanks and punctuation.
+pub(super) fn same_name(a: &str, b: &str) -> bool {
+    let letters = |name: &str| -> Vec<String> {
+        name.to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    letters(a) == letters(b)
+}
+
+/// Whether two terms have a word in common, inflected or not.
+pub(super) fn share_a_word(a: &str, b: &str) -> bool {
+    let (a, b) = (clean(a), clean(b));
+    let stems = |text: &str| -> HashSet<String> {
+        let words = words(text).into_iter();
+        words.map(|word| stem(&text[word].to_lowercase())).collect()
+    };
+    !stems(&a).is_disjoint(&stems(&b))
+}
+
+/// The form of a lower-case word that is matched.
+fn stem(word: &str) -> String {
+    // Korean endings are as long as the words that they are put to; the word begins with two
+    // syllables of its own.
+    const SYLLABLES: usize = 2;
+    if word.chars().all(is_hangul) {
+        return word.chars().take(SYLLABLES).collect();
+    }
+    STEMMINGS
+        .iter()
+        .fold(word.to_owned(), |word, stemming| stemming.stem(&word))
+}
+
+fn is_hiragana(c: char) -> bool {
+    ('\u{3041}'..='\u{309F}').contains(&c)
+}
+
+fn is_hangul(c: char) -> bool {
+    ('\u{AC00}'..='\u{D7A3}').contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        let words = telling_words(text).into_iter();
+        words.map(|word| word.stem).collect()
+    }
+
+    #[test]
+    fn function_words_numbers_and_generic_words_say_nothing() {
+        for name in [
+            "Various, Things",
+            "Journey 1",
+            "The Movies",
+            "2013",
+            "…",
+            "The Best of the New",
+            "どうして",
+        ] {
+            assert_eq!(said(name), Vec::<String>::new(), "{name}");
+        }
+    }
+
+    #[test]
+    fn forms_of_a_word_are_one_and_words_that_begin_alike_are_not() {
+        for (a, b) in [
+            ("Hydroponics", "hydroponic"),
+            ("story", "stories"),
+            ("beginner's", "beginners"),
+            ("книги", "книга"),
+            ("한국의", "한국에서"),
+        ] {
+            assert!(share_a_word(a, b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("star", "start"),
+            ("community", "communist"),
+            ("marine", "marinade"),
+            ("party", "partner"),
+        ] {
+            assert!(!share_a_word(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn marks_within_a_word_do_not_split_it() {
+        assert_eq!(said("हिन्दी व्याकरण"), ["हिन्दी", "व्याकरण"]);
+        assert!(!share_a_word("हिन्दी", "दीवार"));
+    }
+
+    #[test]
+    fn pairs_of_characters_overlap_and_words_with_spaces_do_not() {
+        let pairs = telling_words("宇宙船");
+        assert!(pairs[0].overlaps(&pairs[1]));
+        let words = telling_words("Ukulele chords");
+        assert!(!words[0].overlaps(&words[1]));
+    }
+
+    #[test]
+    fn names_are_the_same_but_for_case_blanks_and_punctuation() {
+        assert!(same_name("Ukulele  songs!", "ukulele Songs"));
+        assert!(!same_name("Ukulele songs", "Ukulele song"));
+    }
+}

@@ -1,0 +1,257 @@
+//! What becomes of questions that are not answered.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sojourn::journey::NameSource;
+use sojourn::naming::{LlmError, LlmNamer, LlmOptions};
+
+use crate::llm::{Endpoint, Question, Turn, answers};
+use crate::{KEY, at_first, good, name, named, namer, namer_with, options, support, user};
+
+#[tokio::test]
+async fn passing_failures_are_tried_again() {
+    let failures: [fn(&Question) -> Turn; 7] = [
+        |_| Turn::Fails(429, "retry-after: 0\r\n", "slow down".into()),
+        |_| Turn::Fails(500, "", String::new()),
+        |_| Turn::Fails(503, "", "loading the model".into()),
+        |_| Turn::Fails(200, "", "<html>a proxy</html>".into()),
+        |_| Turn::Cuts,
+        |_| Turn::Hangs,
+        |_| Turn::Floods,
+    ];
+    for failure in failures {
+        let endpoint = Endpoint::start(at_first(failure));
+        // Long enough for an answer on a busy machine, short enough for one that hangs.
+        let namer = namer_with(options(&endpoint), Duration::from_secs(2));
+        let (names, counts) = name(&namer, &[user(&["Ukulele"])]).await.unwrap();
+        assert_eq!(names[0][0].name, "Ukulele for Beginners");
+        assert_eq!((counts.calls, endpoint.questions().len()), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_for_ever() {
+    let endpoint = Endpoint::start(|_: &Question| Turn::Floods);
+    let error = name(&namer(&endpoint), &[user(&["Ukulele"])])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LlmError::Unreadable { .. }), "{error}");
+    assert!(error.is_transient());
+    assert!(
+        error.to_string().contains("too long, over 1048576 bytes"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_lasting_failure_of_the_endpoint_puts_the_job_off() {
+    let endpoint = Endpoint::start(|_: &Question| Turn::Fails(502, "", "no upstream".into()));
+    let error = name(&namer(&endpoint), &[user(&["Ukulele"])])
+        .await
+        .unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(error.to_string().contains("502"), "{error}");
+    assert_eq!(endpoint.questions().len(), 4);
+}
+
+#[tokio::test]
+async fn the_wait_that_an_endpoint_asks_for_is_kept() {
+    let endpoint = Endpoint::start(at_first(|_| {
+        Turn::Fails(429, "retry-after: 1\r\n", "slow down".into())
+    }));
+    let start = Instant::now();
+    let names = named(&endpoint, user(&["Ukulele"])).await;
+    assert_eq!(names, good(&["Ukulele"]));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_long_wait_is_left_to_the_queue_and_nobody_asks_in_between() {
+    let endpoint = Endpoint::start(|_: &Question| {
+        Turn::Fails(429, "retry-after: 3600\r\n", "come tomorrow".into())
+    });
+    let namer = namer(&endpoint);
+    for _ in 0..2 {
+        let error = name(&namer, &[user(&["Ukulele"])]).await.unwrap_err();
+        let LlmError::Busy {
+            retry_after: Some(wait),
+            ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert!(wait > Duration::from_secs(3000), "{wait:?}");
+    }
+    assert_eq!(endpoint.questions().len(), 1);
+}
+
+#[tokio::test]
+async fn refusals_of_the_account_are_final_and_do_not_print_the_key() {
+    let quota = format!(
+        "{} insufficient_quota",
+        "You exceeded your quota. ".repeat(20)
+    );
+    for (status, body) in [
+        (401, format!("incorrect key {KEY}")),
+        (404, "no such model".into()),
+        (429, quota),
+    ] {
+        let endpoint = Endpoint::start(move |_: &Question| Turn::Fails(status, "", body.clone()));
+        let namer = namer(&endpoint);
+        let error = name(&namer, &[user(&["Ukulele", "Lettuce"])])
+            .await
+            .unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert_eq!(endpoint.questions().len(), 1);
+        let printed = format!("{error} {error:?} {namer:?} {:?}", options(&endpoint));
+        assert!(!printed.contains(KEY), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_is_a_passing_failure() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let nowhere = Endpoint::start(answers);
+    let mut options = options(&nowhere);
+    options.endpoint = format!("http://me:{KEY}@127.0.0.1:{port}/v1");
+    let namer = namer_with(options, support::PATIENCE);
+    let error = name(&namer, &[user(&["Ukulele"])]).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(!format!("{error:?}").contains(KEY), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_without_schemas_is_asked_without_one_from_then_on() {
+    for message in ["'response_format' is not supported", "bad request"] {
+        let endpoint = Endpoint::start(move |question: &Question| {
+            if question.body.get("response_format").is_some() {
+                return Turn::Fails(400, "", message.into());
+            }
+            answers(question)
+        });
+        let namer = namer(&endpoint);
+        for _ in 0..2 {
+            let (names, _) = name(&namer, &[user(&["Ukulele"])]).await.unwrap();
+            assert_eq!(names[0][0].source, NameSource::Llm);
+        }
+        let questions = endpoint.questions();
+        let with_schema: Vec<bool> = questions
+            .iter()
+            .map(|question| question.body.get("response_format").is_some())
+            .collect();
+        assert_eq!(with_schema, [true, false, false]);
+        assert!(questions[2].body.get("max_tokens").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_the_model_refuses_by_name_is_left_out() {
+    let endpoint = Endpoint::start(|question: &Question| {
+        for name in ["max_tokens", "temperature"] {
+            if question.body.get(name).is_some() {
+                return Turn::Fails(400, "", format!("Unsupported parameter: '{name}'"));
+            }
+        }
+        answers(question)
+    });
+    assert_eq!(
+        named(&endpoint, user(&["Ukulele"])).await,
+        good(&["Ukulele"])
+    );
+    assert!(
+        endpoint.questions()[2]
+            .body
+            .get("response_format")
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_even_a_harmless_question_in_every_form_is_of_no_use() {
+    let endpoint = Endpoint::start(|_: &Question| Turn::Fails(400, "", "no".into()));
+    let error = name(&namer(&endpoint), &[user(&["Ukulele"])])
+        .await
+        .unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+    assert!(error.to_string().contains("400"), "{error}");
+    // The question and the trial, each with and without a schema.
+    assert_eq!(endpoint.questions().len(), 4);
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_costs_one_journey_its_name_though_it_be_the_first() {
+    for title in ["Ukulele", "Gunpowder"] {
+        let endpoint = Endpoint::start(move |question: &Question| {
+            if question.mentions(title) {
+                return Turn::Fails(422, "", "no".into());
+            }
+            answers(question)
+        });
+        let terms = ["Ukulele", "Gunpowder", "Chess"];
+        let mut expected = good(&terms);
+        for (term, name) in terms.iter().zip(&mut expected) {
+            if *term == title {
+                *name = (title.into(), NameSource::Fallback);
+            }
+        }
+        assert_eq!(named(&endpoint, user(&terms)).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_title_that_a_filter_dislikes_costs_only_its_own_journey_the_name() {
+    let endpoint = Endpoint::start(|question: &Question| {
+        if question.mentions("Gunpowder") {
+            return Turn::Fails(
+                400,
+                "",
+                json!({"error": {"code": "content_filter"}}).to_string(),
+            );
+        }
+        answers(question)
+    });
+    let names = named(&endpoint, user(&["Ukulele", "Gunpowder", "Chess"])).await;
+    let mut expected = good(&["Ukulele", "Gunpowder", "Chess"]);
+    expected[1] = ("Gunpowder".into(), NameSource::Fallback);
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn calls_are_made_no_faster_than_allowed() {
+    let endpoint = Endpoint::start(answers);
+    let mut options = options(&endpoint);
+    options.requests_per_minute = NonZeroU32::new(120).unwrap();
+    options.journeys_per_call = 1;
+    let start = Instant::now();
+    let users = [user(&["Ukulele", "Lettuce", "Chess", "Rust"])];
+    name(&namer_with(options, support::PATIENCE), &users)
+        .await
+        .unwrap();
+    // Two at once, and one every half second.
+    assert!(start.elapsed() >= Duration::from_millis(900));
+}
+
+#[test]
+fn what_is_no_endpoint_or_no_key_is_said_at_once() {
+    sojourn::settings::install_tls();
+    let options = |endpoint: &str, key: &str| LlmOptions {
+        endpoint: endpoint.into(),
+        model: "fake".into(),
+        api_key: Some(key.into()),
+        journeys_per_call: 1,
+        requests_per_minute: NonZeroU32::MIN,
+    };
+    for endpoint in ["", "localhost:8080", "ftp://localhost/v1", "http://"] {
+        let error = LlmNamer::new(options(endpoint, KEY)).unwrap_err();
+        assert!(matches!(error, LlmError::InvalidEndpoint { .. }), "{error}");
+        assert!(!error.is_transient());
+    }
+    let error = LlmNamer::new(options("http://localhost/v1", "two\nlines")).unwrap_err();
+    assert!(matches!(error, LlmError::InvalidKey), "{error}");
+    assert!(!format!("{error:?}").contains("lines"));
+}

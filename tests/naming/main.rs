@@ -1,0 +1,121 @@
+//! Names by a language model, against an endpoint that misbehaves as real ones do.
+
+mod answers;
+mod endpoint;
+mod jobs;
+mod programs;
+
+#[path = "../support/llm.rs"]
+mod llm;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use llm::{Endpoint, Question, Turn, answers};
+use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
+use sojourn::naming::{
+    LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
+};
+
+const KEY: &str = "sk-do-not-print-me";
+
+fn journey(term: &str) -> Journey {
+    Journey {
+        id: format!("{:08x}", term.len()),
+        name: term.into(),
+        name_source: NameSource::Provisional,
+        signature: "0123456789abcdef".into(),
+        terms: vec![JourneyTerm {
+            term: term.into(),
+            weight: 0.9,
+        }],
+        titles: vec![format!("{term} lesson one"), format!("More {term}")],
+        items: Vec::new(),
+        size: 2,
+        strength: 0.5,
+        first: "2026-01-01T00:00:00Z".parse().unwrap(),
+        last: "2026-02-01T00:00:00Z".parse().unwrap(),
+        stage: Stage {
+            duration: StageDuration::Evergreen,
+            activity: StageActivity::Ended,
+        },
+    }
+}
+
+/// One user with a journey for each term.
+fn user(terms: &[&str]) -> Vec<Journey> {
+    terms.iter().map(|term| journey(term)).collect()
+}
+
+fn options(endpoint: &Endpoint) -> LlmOptions {
+    LlmOptions {
+        endpoint: endpoint.url(),
+        model: "fake".into(),
+        api_key: Some(KEY.into()),
+        journeys_per_call: 8,
+        requests_per_minute: NonZeroU32::new(60_000).unwrap(),
+    }
+}
+
+fn namer_with(options: LlmOptions, call: Duration) -> Namer {
+    sojourn::settings::install_tls();
+    let namer = LlmNamer::new(options).unwrap().with_patience(Patience {
+        call,
+        first_wait: Duration::from_millis(1),
+        longest_wait: Duration::from_secs(5),
+    });
+    Namer::Llm(Box::new(namer))
+}
+
+fn namer(endpoint: &Endpoint) -> Namer {
+    namer_with(options(endpoint), support::PATIENCE)
+}
+
+async fn name(
+    namer: &Namer,
+    users: &[Vec<Journey>],
+) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
+    let unnamed: Vec<Unnamed<'_>> = users
+        .iter()
+        .map(|journeys| Unnamed {
+            journeys: journeys.iter().collect(),
+            taken: vec![],
+        })
+        .collect();
+    namer.name(&unnamed).await
+}
+
+/// Names and sources of one user.
+async fn named(endpoint: &Endpoint, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
+    let (names, _) = name(&namer(endpoint), &[journeys]).await.unwrap();
+    let names = names.into_iter().flatten();
+    names.map(|name| (name.name, name.source)).collect()
+}
+
+fn good(terms: &[&str]) -> Vec<(String, NameSource)> {
+    terms
+        .iter()
+        .map(|term| (format!("{term} for Beginners"), NameSource::Llm))
+        .collect()
+}
+
+/// Two journeys that one name would fit.
+const UKULELES: [&str; 2] = ["Ukulele chords", "Ukulele songs"];
+
+/// One name for all journeys of a question.
+fn all(question: &Question, name: &str) -> Vec<(String, String)> {
+    let same = |asked: &llm::Asked| (asked.id.clone(), name.to_owned());
+    question.asked.iter().map(same).collect()
+}
+
+/// A script that does something else with the first question.
+fn at_first(
+    turn: impl Fn(&Question) -> Turn + Send + Sync + 'static,
+) -> impl Fn(&Question) -> Turn + Send + Sync + 'static {
+    move |question| match question.number {
+        0 => turn(question),
+        _ => answers(question),
+    }
+}
