@@ -59,7 +59,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             error.downcast_ref::<EmbeddedError>(),
             Some(EmbeddedError::Connect(_) | EmbeddedError::NoProgram)
         );
-    let input = error.is::<IngestError>() || error.is::<InvalidRequest>() || settings.is_some();
+    let ingest = error.downcast_ref::<IngestError>();
+    let input = ingest.is_some_and(IngestError::is_input)
+        || error.is::<InvalidRequest>()
+        || settings.is_some();
     match (redis, input) {
         (true, _) => ExitCode::from(EXIT_REDIS),
         (_, true) => ExitCode::from(EXIT_INPUT),
