@@ -94,7 +94,7 @@ impl<R: BufRead> Records<R> {
             let Some(&byte) = self.input.fill_buf()?.first() else {
                 return Ok(false);
             };
-            if self.after_return && byte != b'\n' || byte == b'\n' {
+            if self.after_return || byte == b'\n' {
                 self.line += 1;
             }
             self.after_return = byte == b'\r';
