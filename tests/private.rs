@@ -172,3 +172,39 @@ fn without_a_server_program_one_line_says_how_to_get_one() {
         "{message}"
     );
 }
+
+#[test]
+fn a_dataset_whose_server_runs_is_not_replaced_under_it_and_afterwards_keeps_its_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), 10, 10);
+    let path = dataset.display().to_string();
+    assert!(sojourn(&["backfill", &path]).status.success());
+    let replace = || {
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let (items, interactions) = (file("items.csv"), file("interactions.csv"));
+        sojourn(&[
+            "ingest",
+            "--items",
+            &items,
+            "--interactions",
+            &interactions,
+            "--out",
+            &path,
+            "--force",
+        ])
+    };
+    let used = use_of(&data(&dataset));
+    let mut keeper = keeper(&data(&dataset));
+    let at = wait_until_up(&data(&dataset));
+    let output = replace();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&at.display().to_string()), "{message}");
+    drop(used);
+    assert!(keeper.wait().unwrap().success());
+
+    let output = replace();
+    assert!(output.status.success(), "{}", said(&output));
+    let shown = sojourn(&["show", "u3", "--dataset", &path]);
+    assert!(shown.status.success(), "{}", said(&shown));
+}

@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
+use sojourn::terms::Language;
 
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps
 /// them fresh.
@@ -162,6 +164,7 @@ pub struct ServeArgs {
 
 /// Options of `sojourn ingest`.
 #[derive(Args, Debug)]
+#[command(after_help = INGEST_HELP)]
 pub struct IngestArgs {
     /// Items: files, folders, globs or object-store URLs; CSV, JSONL or Parquet, plain, .gz or .zst
     #[arg(long, num_args = 1.., value_name = "LOCATION")]
@@ -170,37 +173,72 @@ pub struct IngestArgs {
     #[arg(long, num_args = 1.., value_name = "LOCATION")]
     pub interactions: Vec<String>,
     /// A folder in MovieLens' own layout, instead of --items and --interactions
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["items", "interactions"])]
+    #[arg(long, value_name = "DIR",
+          conflicts_with_all = ["items", "interactions", "map", "mapping"])]
     pub movielens: Option<String>,
     /// Which columns are which fields: item_id=imdb,tags=genres+keywords
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     pub map: Option<String>,
-    /// The same in a TOML file with a table for items and one for interactions
+    /// The same in a TOML file with a table for items and one for interactions; see below
     #[arg(long, value_name = "FILE", conflicts_with = "map")]
     pub mapping: Option<PathBuf>,
     /// Where the dataset goes: a new folder or an object-store URL
     #[arg(long, value_name = "DIR")]
     pub out: String,
-    /// Replace a dataset that is there
+    /// Replace a dataset that is there; a local one keeps the results of its private Redis
     #[arg(long)]
     pub force: bool,
+    /// Folder for scratch files, and for a dataset on its way to an object store [default: beside
+    /// --out, or the folder for temporary files if that is an object store]
+    #[arg(long, env = "SOJOURN_SCRATCH", value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
     /// Memory for sorting and counting
-    #[arg(long, env = "SOJOURN_MEMORY", default_value = "256MiB", value_parser = bytes,
+    #[arg(long, env = "SOJOURN_MEMORY", default_value_t = Bytes(IngestOptions::MEMORY),
           value_name = "BYTES")]
-    pub memory: usize,
+    pub memory: Bytes,
     /// Users in one shard, at most
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = IngestOptions::USERS_PER_SHARD, value_name = "N")]
     pub users_per_shard: usize,
     /// Interactions in one shard, at most, unless one user has more
-    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    #[arg(long, default_value_t = IngestOptions::INTERACTIONS_PER_SHARD, value_name = "N")]
     pub interactions_per_shard: usize,
-    /// Share of rows that may be rejected
-    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    /// Share of the rows of items, and of interactions, that may be rejected. It is judged at the
+    /// end of each, or after 1000 rows if none of them was taken
+    #[arg(long, default_value_t = IngestOptions::MAX_REJECTS, value_name = "SHARE")]
     pub max_rejects: f64,
     /// Cut every history into windows of N interactions, each a user of its own
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// Language of the items, whose word forms are told to be one word; any: of none
+    /// [default: english]
+    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
+    pub language: Option<Language>,
+    /// TOML file that says how terms are weighed; what it does not say has its default
+    #[arg(long, env = "SOJOURN_SALIENCE", value_name = "FILE")]
+    pub salience: Option<PathBuf>,
 }
+
+const INGEST_HELP: &str = "\
+Items need item_id and title, and may have description, tags, queries and popularity; interactions
+need user_id, item_id and timestamp, and may have weight. A file for --mapping, where columns are
+called otherwise:
+
+  [items]
+  item_id = \"imdb\"
+  tags = [\"genres\", \"keywords\"]
+  [interactions]
+  item_id = \"film\"
+  timestamp = \"rated at\"
+
+A file for --salience:
+
+  terms_per_item = 12
+  boosts = { title = 2.0, description = 0.5 }
+
+A folder or a prefix is read as deep as it goes, without names that begin with . or _. Object stores
+(s3://, gs://, az://) are read and written with the usual variables of their vendors: AWS_REGION,
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT for other stores that speak S3),
+GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ...";
 
 /// Which users a recompute is about.
 #[derive(Args, Debug)]
@@ -296,25 +334,58 @@ fn days(text: &str) -> Result<NonZeroU32, String> {
 }
 
 /// A size such as 256MiB, 1GB or 1000000.
-fn bytes(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor: usize = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB or GiB")),
-    };
-    let number: usize = digits
-        .trim()
-        .parse()
-        .map_err(|_| "must be a number".to_owned())?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| "is too large".into())
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+/// Units of sizes; in those of the first group sizes are shown.
+const UNITS: [(&str, usize); 6] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+];
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bytes, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor = match &text[digits.len()..] {
+            "" | "B" => 1,
+            unit => UNITS
+                .iter()
+                .find(|(name, _)| *name == unit || name.strip_suffix("iB") == Some(unit))
+                .map(|(_, factor)| *factor)
+                .ok_or_else(|| format!("unknown unit {unit:?}; use KiB, MiB or GiB"))?,
+        };
+        let number: usize = digits
+            .trim()
+            .parse()
+            .map_err(|_| "must be a number".to_owned())?;
+        let bytes = number.checked_mul(factor);
+        bytes.map(Bytes).ok_or_else(|| "is too large".into())
+    }
+}
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fits = |(_, factor): &&(&str, usize)| self.0 > 0 && self.0.is_multiple_of(*factor);
+        match UNITS.iter().find(fits) {
+            Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// A language by its name; the error lists all of them.
+fn language(name: &str) -> Result<Language, String> {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, StrDeserializer};
+    let name = name.to_lowercase();
+    let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
+    serde::Deserialize::deserialize(name).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -330,10 +401,38 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        assert_eq!(bytes("256MiB"), Ok(256 << 20));
-        assert_eq!(bytes("1GB"), Ok(1_000_000_000));
-        assert_eq!(bytes("4096"), Ok(4096));
-        assert!(bytes("12 parsecs").unwrap_err().contains("parsecs"));
+        assert_eq!("256MiB".parse(), Ok(Bytes(256 << 20)));
+        assert_eq!("2G".parse(), Ok(Bytes(2 << 30)));
+        assert_eq!("1GB".parse(), Ok(Bytes(1_000_000_000)));
+        assert_eq!("4097".parse(), Ok(Bytes(4097)));
+        assert!(
+            "12 parsecs"
+                .parse::<Bytes>()
+                .unwrap_err()
+                .contains("parsecs")
+        );
+        for text in ["256MiB", "3GB", "4097", "0"] {
+            assert_eq!(text.parse::<Bytes>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_language_that_is_not_known_is_told_those_that_are() {
+        assert_eq!(language("German"), Ok(Language::German));
+        let error = language("klingon").unwrap_err();
+        assert!(
+            error.contains("klingon") && error.contains("swedish"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_layout_of_movielens_leaves_nothing_to_map() {
+        for mapping in [["--map", "title=name"], ["--mapping", "columns.toml"]] {
+            let ingest = ["sojourn", "ingest", "--movielens", "ml", "--out", "d"];
+            let refused = Cli::try_parse_from(ingest.iter().chain(&mapping)).unwrap_err();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict);
+        }
     }
 
     #[test]

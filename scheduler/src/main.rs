@@ -65,7 +65,9 @@ fn is_redis(error: &(dyn Error + 'static)) -> bool {
 
 fn is_input(error: &(dyn Error + 'static)) -> bool {
     error.is::<Usage>()
-        || error.is::<IngestError>()
+        || error
+            .downcast_ref::<IngestError>()
+            .is_some_and(IngestError::is_input)
         || error.is::<InvalidRequest>()
         || error.is::<InvalidParams>()
         || error.is::<SettingsError>()

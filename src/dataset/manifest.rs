@@ -25,8 +25,9 @@ pub struct ShardIndex(pub u32);
 pub struct Manifest {
     /// See [`FORMAT`].
     pub format: u32,
-    /// Content address: equal for equal content, whenever, wherever and from whichever order of
-    /// rows it was made.
+    /// Content address: equal for equal content, whenever and wherever it was made. The order of
+    /// rows makes no difference unless two rows repeat an item, or a user, an item and a time:
+    /// of those, the row counts that comes first by the name of its file and the number of its line.
     pub id: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -34,6 +35,12 @@ pub struct Manifest {
     pub items_from: Vec<String>,
     /// Where interactions came from.
     pub interactions_from: Vec<String>,
+    /// Which columns were read for which fields, where they are not called so.
+    #[serde(default)]
+    pub mapping: ColumnMap,
+    /// How many interactions were made a user of its own, if histories were cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
     /// How terms were weighed.
     pub salience: SalienceParams,
     /// How much there is.
@@ -42,6 +49,19 @@ pub struct Manifest {
     pub catalogue: FileSummary,
     /// The shards, by ascending user hash.
     pub shards: Vec<ShardSummary>,
+    /// The rows that were not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<FileSummary>,
+}
+
+/// For fields, the columns that they were read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ColumnMap {
+    /// For fields of items.
+    pub items: BTreeMap<String, Vec<String>>,
+    /// For fields of interactions.
+    pub interactions: BTreeMap<String, Vec<String>>,
 }
 
 /// How much there is in a dataset, and what was not taken.
@@ -59,12 +79,13 @@ pub struct Counts {
     pub interactions: u64,
     /// Rows that were read, of items and interactions.
     pub rows: u64,
-    /// Rows that were not taken, by reason; each is in the rejects file.
+    /// Rows that were not taken, by reason; each is in the rejects file. A row that a stray quote
+    /// has made of several lines counts as so many.
     pub rejects: BTreeMap<String, u64>,
-    /// Interactions that came earlier in the input than an older one of the same user. Nothing is
-    /// lost: shards are sorted.
+    /// Interactions that came earlier in the input than an older one of the same user, wherever in
+    /// the input that was. Nothing is lost: shards are sorted.
     pub out_of_order: u64,
-    /// The first row of which that is so.
+    /// The first row of the input of which that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_out_of_order: Option<InputPlace>,
     /// Rows that repeat an item in files that are read for items and for interactions: there an
@@ -133,7 +154,7 @@ impl Manifest {
         Manifest::read(&Storage::open(location)?).await
     }
 
-    pub(super) async fn read(storage: &Storage) -> Result<Manifest, DatasetError> {
+    pub(crate) async fn read(storage: &Storage) -> Result<Manifest, DatasetError> {
         let bytes = storage.read(MANIFEST_FILE).await?;
         let damaged = |error: serde_json::Error| storage.damaged(MANIFEST_FILE, error.to_string());
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
@@ -165,6 +186,26 @@ impl Manifest {
             .map(|shard| shard.index)
     }
 
+    /// All files but the manifest itself.
+    pub fn files(&self) -> impl Iterator<Item = &FileSummary> {
+        std::iter::once(&self.catalogue)
+            .chain(self.shards.iter().map(|shard| &shard.file))
+            .chain(&self.rejects)
+    }
+
+    /// The same dataset with file names that have the checksums in them.
+    #[must_use]
+    pub fn named_by_checksum(mut self) -> Manifest {
+        self.catalogue.name_by_checksum();
+        self.shards
+            .iter_mut()
+            .for_each(|shard| shard.file.name_by_checksum());
+        self.rejects
+            .iter_mut()
+            .for_each(FileSummary::name_by_checksum);
+        self
+    }
+
     /// The content address: a hash over the checksums of the files and over what else a result
     /// depends on, but not over where and when the dataset was made.
     pub fn content_id(&self) -> String {
@@ -191,6 +232,17 @@ impl FileSummary {
             bytes,
             sha256: sha256_of_file(path)?,
         })
+    }
+
+    /// `shards/00000.parquet` becomes `shards/00000-6d0f1a2b3c4d5e6f.parquet`.
+    fn name_by_checksum(&mut self) {
+        // 64 bits tell the files of one dataset apart, and those of the one that it replaces.
+        const DIGITS: usize = 16;
+        let sum = self.sha256.get(..DIGITS).unwrap_or(&self.sha256);
+        self.name = match self.name.rsplit_once('.') {
+            Some((stem, extension)) => format!("{stem}-{sum}.{extension}"),
+            None => format!("{}-{sum}", self.name),
+        };
     }
 
     /// Compares a local file with this summary, reading it a part at a time.

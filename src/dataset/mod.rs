@@ -8,7 +8,10 @@
 //! rejects.jsonl         rows that were not taken, with the reason
 //! ```
 //!
-//! A dataset never changes; its id is computed from its content.
+//! A dataset never changes; its id is computed from its content. Under a URL the names of all files
+//! but the manifest have their checksums in them, so that a dataset that replaces another writes
+//! over none of its files; readers take the names from the manifest. A folder is replaced as a
+//! whole, and keeps the plain names.
 
 mod manifest;
 mod shard;
@@ -20,11 +23,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use manifest::{
-    Counts, FORMAT, FileSummary, InputPlace, Manifest, ShardIndex, ShardSummary, sha256_of_file,
-    user_hash,
+    ColumnMap, Counts, FORMAT, FileSummary, InputPlace, Manifest, ShardIndex, ShardSummary,
+    sha256_of_file, user_hash,
 };
 pub use shard::{ShardWriter, WrittenShard};
 pub use storage::Storage;
+pub(crate) use storage::{local_folder, open_store};
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::history::History;
@@ -33,8 +37,15 @@ use crate::history::History;
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// See [`Catalogue`].
 pub const CATALOGUE_FILE: &str = "catalogue.sjc";
+/// Folder of the shards.
+pub const SHARDS_FOLDER: &str = "shards";
 /// See [`crate::ingest`].
 pub const REJECTS_FILE: &str = "rejects.jsonl";
+/// Beside the files of a local dataset, and no part of it: the data of the private Redis that works
+/// with it, and its logs.
+pub const LOCAL_FOLDER: &str = "local";
+/// In the same place: where that Redis listens, as a URL. It stays after the server has ended.
+pub const SERVER_ADDRESS_FILE: &str = "local/redis/address";
 
 /// A dataset that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +76,16 @@ pub enum DatasetError {
         /// Where the dataset is.
         location: String,
         /// What was being read.
+        file: String,
+        /// What the storage said.
+        reason: String,
+    },
+    /// The storage, or the local cache, does not take a file; another try may go better.
+    #[error("dataset {location}: cannot write {file}: {reason}")]
+    Write {
+        /// Where the dataset is.
+        location: String,
+        /// What was being written.
         file: String,
         /// What the storage said.
         reason: String,
@@ -115,7 +136,10 @@ pub enum DatasetError {
 impl DatasetError {
     /// Whether another try may go better without anybody doing something.
     pub fn is_transient(&self) -> bool {
-        matches!(self, DatasetError::Storage { .. })
+        matches!(
+            self,
+            DatasetError::Storage { .. } | DatasetError::Write { .. }
+        )
     }
 }
 
@@ -137,7 +161,7 @@ impl Dataset {
     pub async fn open(location: &str, cache: &Path) -> Result<Dataset, DatasetError> {
         let storage = Storage::open(location)?;
         let manifest = Manifest::read(&storage).await?;
-        let path = match storage.local_path(CATALOGUE_FILE) {
+        let path = match storage.local_path(&manifest.catalogue.name) {
             Some(path) => path,
             None => cached_catalogue(&storage, &manifest, cache).await?,
         };
@@ -186,11 +210,12 @@ impl Dataset {
     /// The first file that is not what the manifest says.
     pub async fn verify(&self) -> Result<(), DatasetError> {
         let catalogue = self.manifest.catalogue.clone();
+        let name = catalogue.name.clone();
         let path = self.catalogue_path.clone();
         let checked = tokio::task::spawn_blocking(move || catalogue.check_file(&path)).await;
         checked
             .unwrap_or_else(|error| Err(error.to_string()))
-            .map_err(|reason| self.storage.damaged(CATALOGUE_FILE, reason))?;
+            .map_err(|reason| self.storage.damaged(&name, reason))?;
         for shard in &self.manifest.shards {
             self.read_shard(shard.index).await?;
         }
@@ -211,27 +236,24 @@ async fn cached_catalogue(
     manifest: &Manifest,
     cache: &Path,
 ) -> Result<PathBuf, DatasetError> {
-    let path = cache.join(format!("{}.sjc", manifest.catalogue.sha256));
+    let summary = manifest.catalogue.clone();
+    let path = cache.join(format!("{}.sjc", summary.sha256));
     if path.is_file() {
         return Ok(path);
     }
-    let failed = |error: std::io::Error| DatasetError::Storage {
-        location: storage.location().into(),
-        file: path.display().to_string(),
-        reason: error.to_string(),
-    };
+    let failed = |error: std::io::Error| storage.unwritable(&path.display().to_string(), error);
     std::fs::create_dir_all(cache).map_err(failed)?;
     // Another worker may do the same; whoever renames last, the content is equal.
     let file = tempfile::NamedTempFile::new_in(cache).map_err(failed)?;
-    storage.download(CATALOGUE_FILE, file.path()).await?;
-    let summary = manifest.catalogue.clone();
+    storage.download(&summary.name, file.path()).await?;
+    let name = summary.name.clone();
     let (file, checked) = tokio::task::spawn_blocking(move || {
         let checked = summary.check_file(file.path());
         (file, checked)
     })
     .await
     .map_err(|error| failed(std::io::Error::other(error)))?;
-    checked.map_err(|reason| storage.damaged(CATALOGUE_FILE, reason))?;
+    checked.map_err(|reason| storage.damaged(&name, reason))?;
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok(path)
 }

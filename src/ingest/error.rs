@@ -1,10 +1,11 @@
 //! Why an ingest stopped.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use crate::catalogue::CatalogueError;
 use crate::dataset::DatasetError;
-use crate::terms::VocabularyError;
+use crate::terms::{ParamsError, VocabularyError};
 
 /// Why an ingest stopped. No dataset is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,17 @@ pub enum IngestError {
         /// As given.
         location: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// An object store does not give what is in it.
+    #[error(
+        "{location}: {reason}; see whether the store can be reached from here, and whether the \
+         environment has its credentials (AWS_..., GOOGLE_..., AZURE_...)"
+    )]
+    Store {
+        /// The object, or where objects were looked for.
+        location: String,
+        /// What the store said.
         reason: String,
     },
     /// An input broke off, or is not what its name says.
@@ -115,10 +127,25 @@ pub enum IngestError {
         rejects_file: PathBuf,
     },
     /// What stands where the dataset should go is none, so that it is not replaced.
-    #[error("{path} is not a dataset, so --force does not replace it; write to another place")]
+    #[error(
+        "{path} is not a dataset ({reason}), so --force does not replace it; write to another place"
+    )]
     NotADataset {
         /// The place.
-        path: String,
+        path: PathBuf,
+        /// What tells so.
+        reason: String,
+    },
+    /// The private Redis of the dataset that would be replaced is running.
+    #[error(
+        "{path}: the private Redis of this dataset is running at {address}; wait until the \
+         command that uses it has ended (or end it, if that command was killed), and ingest again"
+    )]
+    InUse {
+        /// The dataset.
+        path: PathBuf,
+        /// Where its Redis listens.
+        address: String,
     },
     /// There is something already where the dataset should go.
     #[error("{path} exists; write to another place, or replace it with --force")]
@@ -129,6 +156,15 @@ pub enum IngestError {
     /// A parameter is out of its range.
     #[error("{0}")]
     Parameter(String),
+    /// A parameter of salience is out of its range.
+    #[error(transparent)]
+    Salience(#[from] ParamsError),
+    /// Somebody asked it to stop.
+    #[error("stopped before the dataset was finished; nothing is left of it")]
+    Stopped,
+    /// It panicked.
+    #[error("the ingest panicked, which is a bug: {0}")]
+    Panicked(String),
     /// A file of the dataset or a scratch file cannot be written.
     #[error("{path}: {reason}; make room there, or choose another place")]
     Write {
@@ -146,4 +182,47 @@ pub enum IngestError {
     /// The dataset could not be uploaded.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+}
+
+impl IngestError {
+    /// A file of ours that cannot be written, or read back.
+    pub(super) fn write(path: &Path, reason: impl Display) -> IngestError {
+        IngestError::Write {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Whether the same command fails again until the input or the command is another, and not
+    /// because of a disk, a network or a signal.
+    pub fn is_input(&self) -> bool {
+        match self {
+            IngestError::Location { .. }
+            | IngestError::Unreadable { .. }
+            | IngestError::Empty { .. }
+            | IngestError::MissingColumn { .. }
+            | IngestError::AmbiguousColumn { .. }
+            | IngestError::ColumnType { .. }
+            | IngestError::Mapping(_)
+            | IngestError::TooManyRejects { .. }
+            | IngestError::NothingTaken { .. }
+            | IngestError::NotADataset { .. }
+            | IngestError::InUse { .. }
+            | IngestError::Exists { .. }
+            | IngestError::Parameter(_)
+            | IngestError::Salience(_)
+            | IngestError::Vocabulary(VocabularyError::Params(_))
+            | IngestError::Catalogue(
+                CatalogueError::Params(_) | CatalogueError::TooManyItems { .. },
+            )
+            | IngestError::Dataset(DatasetError::InvalidLocation { .. }) => true,
+            IngestError::Store { .. }
+            | IngestError::Stopped
+            | IngestError::Panicked(_)
+            | IngestError::Write { .. }
+            | IngestError::Vocabulary(_)
+            | IngestError::Catalogue(_)
+            | IngestError::Dataset(_) => false,
+        }
+    }
 }

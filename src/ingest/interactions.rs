@@ -1,20 +1,26 @@
 //! Interactions: read, their items looked up, sorted by user and time, cut into windows if asked.
 
 use super::IngestError;
-use super::fields::{Cell, Refusal};
+use super::cell::{Cell, Refusal};
+use super::order::OrderCheck;
 use super::pipeline::Ingest;
 use super::progress::Phase;
 use super::rejects::{InputKind, Position, Reason, Rejects};
 use super::sorted::{InteractionSorter, PlacedInteraction, SortedInteractions};
 use super::source::Source;
 use crate::catalogue::Catalogue;
-use crate::dataset::{CATALOGUE_FILE, Counts, InputPlace};
+use crate::dataset::{CATALOGUE_FILE, InputPlace};
 use crate::history::Interaction;
+
+/// Between two looks at whether to go on.
+const INTERACTIONS_PER_CHECK: u64 = 4_096;
 
 /// Sorted interactions, each once.
 pub(super) struct UniqueInteractions {
     sorted: SortedInteractions,
     last: Option<PlacedInteraction>,
+    seen: u64,
+    order: OrderCheck,
 }
 
 /// Reads all interactions and sorts them. Needs the catalogue to be there.
@@ -22,20 +28,17 @@ pub(super) fn sort(
     ingest: &Ingest<'_>,
     sources: &[Source],
     rejects: &mut Rejects,
-    counts: &mut Counts,
 ) -> Result<UniqueInteractions, IngestError> {
     let bytes = sources.iter().map(|source| source.bytes).sum();
     ingest.progress.begin(Phase::Interactions, bytes);
     let catalogue = Catalogue::open(&ingest.folder.join(CATALOGUE_FILE))?;
-    let mut sorter = InteractionSorter::new(ingest.options.memory, ingest.scratch);
-    let mut order = OrderCheck::default();
+    let mut sorter = InteractionSorter::new(ingest.options.memory, &ingest.scratch);
     let mut take = |position: Position, cells: &[Cell<'_>]| {
         let placed = match interaction(cells, position, &catalogue) {
             Ok(placed) => placed,
             Err(refusal) => return Ok(Err(refusal)),
         };
         sorter.insert(&placed).map_err(ingest.scratch_error())?;
-        order.see(placed);
         Ok(Ok(()))
     };
     let fields = ingest.options.fields.interaction_columns();
@@ -46,15 +49,13 @@ pub(super) fn sort(
         rejects,
         &mut take,
     )?;
-    counts.out_of_order = order.count;
-    counts.first_out_of_order = order.first.map(|Position { file, line }| InputPlace {
-        file: rejects.file_name(file),
-        line,
-    });
-    let unique = UniqueInteractions::of(ingest, sorter)?;
+    let order = OrderCheck::default();
     match ingest.options.window {
-        None => Ok(unique),
-        Some(window) => windows(ingest, unique, window, rejects),
+        None => UniqueInteractions::of(ingest, Phase::Shards, sorter, order),
+        Some(window) => {
+            let unique = UniqueInteractions::of(ingest, Phase::Windows, sorter, order)?;
+            windows(ingest, unique, window, rejects)
+        }
     }
 }
 
@@ -67,7 +68,7 @@ fn windows(
     rejects: &mut Rejects,
 ) -> Result<UniqueInteractions, IngestError> {
     // Both sorters are at work: one is read while the other is filled.
-    let mut windows = InteractionSorter::new(ingest.options.memory, ingest.scratch);
+    let mut windows = InteractionSorter::new(ingest.options.memory, &ingest.scratch);
     let mut user = String::new();
     let mut count = 0;
     while let Some(mut placed) = interactions.next(ingest, rejects)? {
@@ -79,14 +80,34 @@ fn windows(
         count += 1;
         windows.insert(&placed).map_err(ingest.scratch_error())?;
     }
-    UniqueInteractions::of(ingest, windows)
+    // Windows are filled in the order of time, so that the check finds nothing to add.
+    UniqueInteractions::of(ingest, Phase::Shards, windows, interactions.order)
 }
 
 impl UniqueInteractions {
-    fn of(ingest: &Ingest<'_>, sorter: InteractionSorter) -> Result<Self, IngestError> {
-        ingest.progress.begin(Phase::Shards, sorter.len());
-        let sorted = sorter.finish().map_err(ingest.scratch_error())?;
-        Ok(UniqueInteractions { sorted, last: None })
+    fn of(
+        ingest: &Ingest<'_>,
+        phase: Phase,
+        sorter: InteractionSorter,
+        order: OrderCheck,
+    ) -> Result<Self, IngestError> {
+        ingest.progress.begin(phase, sorter.len());
+        Ok(UniqueInteractions {
+            sorted: sorter.finish().map_err(ingest.scratch_error())?,
+            last: None,
+            seen: 0,
+            order,
+        })
+    }
+
+    /// How many of those that were given out came earlier in the input than an older one of the
+    /// same user, and the first of them in the input.
+    pub fn out_of_order(&self, rejects: &Rejects) -> (u64, Option<InputPlace>) {
+        let place = |Position { file, line }| InputPlace {
+            file: rejects.file_name(file),
+            line,
+        };
+        (self.order.count(), self.order.first().map(place))
     }
 
     /// The next interaction, by (hash of the user, user, time, item). One that is equal in user,
@@ -96,9 +117,19 @@ impl UniqueInteractions {
         ingest: &Ingest<'_>,
         rejects: &mut Rejects,
     ) -> Result<Option<PlacedInteraction>, IngestError> {
-        while let Some(placed) = self.sorted.next().map_err(ingest.scratch_error())? {
+        while let Some((placed, row)) = self.sorted.next().map_err(ingest.scratch_error())? {
+            if self.seen.is_multiple_of(INTERACTIONS_PER_CHECK) {
+                ingest.progress.check()?;
+            }
+            self.seen += 1;
             ingest.progress.advance(1);
             if self.last.as_ref().is_none_or(|last| !last.is_same(&placed)) {
+                let goes_on = self
+                    .last
+                    .as_ref()
+                    .is_some_and(|last| last.user == placed.user);
+                let time = placed.interaction.timestamp;
+                self.order.see(!goes_on, time, row, placed.position);
                 self.last = Some(placed.clone());
                 return Ok(Some(placed));
             }
@@ -117,28 +148,6 @@ impl PlacedInteraction {
         let of =
             |placed: &PlacedInteraction| (placed.interaction.timestamp, placed.interaction.item);
         of(self) == of(other) && self.user == other.user
-    }
-}
-
-/// Counts interactions that stand below a younger one of the same user. It sees what lies in
-/// neighbouring rows, which is how sorted files are spoiled; nothing depends on it.
-#[derive(Default)]
-struct OrderCheck {
-    previous: Option<PlacedInteraction>,
-    count: u64,
-    first: Option<Position>,
-}
-
-impl OrderCheck {
-    fn see(&mut self, placed: PlacedInteraction) {
-        if let Some(previous) = &self.previous
-            && previous.user == placed.user
-            && placed.interaction.timestamp < previous.interaction.timestamp
-        {
-            self.count += 1;
-            self.first.get_or_insert(placed.position);
-        }
-        self.previous = Some(placed);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
 use super::IngestError;
-use super::fields::{Cell, Refusal};
+use super::cell::{Cell, Refusal};
 use super::pipeline::Ingest;
 use super::progress::Phase;
 use super::rejects::{InputKind, Position, Reason, Rejects};
@@ -42,13 +42,18 @@ pub(super) fn catalogue(
     rejects.check()?;
     ingest.progress.begin(Phase::Catalogue, counts.items);
     let path = ingest.folder.join(CATALOGUE_FILE);
-    let mut writer =
-        CatalogueWriter::create(&path, &vocabulary, &ingest.options.salience, ingest.scratch)?;
+    let mut writer = CatalogueWriter::create(
+        &path,
+        &vocabulary,
+        &ingest.options.salience,
+        &ingest.scratch,
+    )?;
     let mut batch = Batch::default();
     let mut lines = BufReader::new(sorted).lines();
     loop {
         let item = lines.next().transpose().map_err(ingest.scratch_error())?;
         if item.is_none() || batch.is_full() {
+            ingest.progress.check()?;
             writer.add(&batch.items)?;
             ingest.progress.advance(batch.items.len() as u64);
             batch = Batch::default();
@@ -69,7 +74,7 @@ fn sort(
 ) -> Result<SortedItems, IngestError> {
     let bytes = sources.iter().map(|source| source.bytes).sum();
     ingest.progress.begin(Phase::Items, bytes);
-    let mut sorter = ItemSorter::new(ingest.options.memory / 2, ingest.scratch);
+    let mut sorter = ItemSorter::new(ingest.options.memory / 2, &ingest.scratch);
     let mut take = |position: Position, cells: &[Cell<'_>]| {
         let item = match item(cells) {
             Ok(item) => item,
@@ -104,6 +109,7 @@ impl UniqueItems {
         counts: &mut Counts,
     ) -> Result<Option<Item>, IngestError> {
         while let Some(placed) = self.sorted.next().map_err(ingest.scratch_error())? {
+            ingest.progress.advance(1);
             let PlacedItem { item, file, line } = placed;
             if self.last.as_ref() != Some(&item.id) {
                 self.last = Some(item.id.clone());
@@ -128,20 +134,20 @@ fn count_terms(
     rejects: &mut Rejects,
     counts: &mut Counts,
 ) -> Result<(Vocabulary, File), IngestError> {
-    ingest.progress.begin(Phase::Terms, 0);
-    let file = tempfile::tempfile_in(ingest.scratch).map_err(ingest.scratch_error())?;
+    ingest.progress.begin(Phase::Terms, items.sorted.len());
+    let file = tempfile::tempfile_in(&ingest.scratch).map_err(ingest.scratch_error())?;
     let mut sorted = BufWriter::new(file);
     let mut counter = VocabularyCounter::new(
         &ingest.options.salience,
         ingest.options.memory / 2,
-        ingest.scratch,
+        &ingest.scratch,
     )?;
     let mut batch = Batch::default();
     loop {
         let item = items.next(ingest, rejects, counts)?;
         if item.is_none() || batch.is_full() {
+            ingest.progress.check()?;
             counter.add(&batch.items)?;
-            ingest.progress.advance(batch.items.len() as u64);
             batch = Batch::default();
         }
         let Some(item) = item else { break };

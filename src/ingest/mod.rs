@@ -8,29 +8,34 @@
 //!
 //! What a row lacks to be taken goes to the rejects file; nothing is dropped without a count.
 
+mod cell;
 mod error;
-mod fields;
 mod interactions;
 mod items;
+mod location;
+mod mapping;
+mod order;
 mod pipeline;
 mod progress;
+mod publication;
 mod rejects;
 mod rows;
 mod shards;
 mod sorted;
 mod source;
+mod stage;
 mod staging;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::IngestError;
-pub use fields::{Columns, FieldMap};
+pub use mapping::FieldMap;
 pub use progress::{IngestProgress, Phase};
 pub use rejects::Reason;
 
 use self::staging::Staging;
-use crate::dataset::{CATALOGUE_FILE, MANIFEST_FILE, Manifest, REJECTS_FILE, Storage};
+use crate::dataset::{Manifest, Storage, local_folder};
 use crate::terms::SalienceParams;
 
 /// What to ingest, and how.
@@ -44,8 +49,11 @@ pub struct IngestOptions {
     pub fields: FieldMap,
     /// Where the dataset goes: a folder or an object-store URL.
     pub out: String,
-    /// Whether a dataset that is there is replaced.
+    /// Whether a dataset that is there is replaced. A local one keeps the data of its private Redis.
     pub force: bool,
+    /// Where scratch files go, and a dataset on its way to an object store. If none is named, that
+    /// is beside a local dataset, and else the system's folder for temporary files.
+    pub scratch: Option<PathBuf>,
     /// Memory for sorting and counting, in bytes. The vocabulary and what the system maps come on
     /// top.
     pub memory: usize,
@@ -53,7 +61,8 @@ pub struct IngestOptions {
     pub users_per_shard: usize,
     /// Interactions in a shard, at most, unless one user has more.
     pub interactions_per_shard: usize,
-    /// Share of rows that may be rejected.
+    /// Share of the rows of items, and of those of interactions, that may be rejected. An input is
+    /// given up before its end only if none of its first thousand rows was taken.
     pub max_rejects: f64,
     /// Cut every history into windows of this many interactions, each a user of its own, called
     /// `user/0`, `user/1`, ...
@@ -63,6 +72,15 @@ pub struct IngestOptions {
 }
 
 impl IngestOptions {
+    /// Default memory: enough that a day's log of most sites is sorted without a file.
+    pub const MEMORY: usize = 256 << 20;
+    /// Default of users in a shard: a job of seconds.
+    pub const USERS_PER_SHARD: usize = 1_000;
+    /// Default of interactions in a shard: some megabytes, read at once.
+    pub const INTERACTIONS_PER_SHARD: usize = 200_000;
+    /// Default share of rejects.
+    pub const MAX_REJECTS: f64 = 0.01;
+
     /// Options with the defaults of the command line.
     pub fn new(items: &str, interactions: &str, out: &str) -> IngestOptions {
         IngestOptions {
@@ -71,31 +89,37 @@ impl IngestOptions {
             fields: FieldMap::default(),
             out: out.into(),
             force: false,
-            memory: 256 << 20,
-            users_per_shard: 1_000,
-            interactions_per_shard: 200_000,
-            max_rejects: 0.01,
+            scratch: None,
+            memory: IngestOptions::MEMORY,
+            users_per_shard: IngestOptions::USERS_PER_SHARD,
+            interactions_per_shard: IngestOptions::INTERACTIONS_PER_SHARD,
+            max_rejects: IngestOptions::MAX_REJECTS,
             window: None,
             salience: SalienceParams::default(),
         }
     }
 
-    /// Reads a folder in MovieLens' own layout: `movies.csv` and `ratings.csv`, or `movies.dat` and
-    /// `ratings.dat`. Its `tags.csv`, free text of single users, is not used.
+    /// Reads a folder in MovieLens' own layout: `movies.csv` and `ratings.csv`, `movies.dat` and
+    /// `ratings.dat`, or `u.item` and `u.data`. Its `tags.csv`, free text of single users, is not
+    /// used.
     ///
     /// # Errors
-    /// When the folder has neither.
+    /// When the folder has none of these.
     pub fn movielens(mut self, folder: &str) -> Result<IngestOptions, IngestError> {
         let file = |name: &str| Path::new(folder).join(name);
-        let pairs = [("movies.csv", "ratings.csv"), ("movies.dat", "ratings.dat")];
+        let pairs = [
+            ("movies.csv", "ratings.csv"),
+            ("movies.dat", "ratings.dat"),
+            ("u.item", "u.data"),
+        ];
         let found = pairs
             .into_iter()
             .find(|(movies, ratings)| file(movies).is_file() && file(ratings).is_file());
         let Some((movies, ratings)) = found else {
             return Err(IngestError::Location {
                 location: folder.into(),
-                reason: "there is neither movies.csv with ratings.csv nor movies.dat with \
-                         ratings.dat"
+                reason: "there is no movies.csv with ratings.csv, no movies.dat with \
+                         ratings.dat, and no u.item with u.data"
                     .into(),
             });
         };
@@ -119,7 +143,7 @@ impl IngestOptions {
         if self.users_per_shard == 0 || self.interactions_per_shard == 0 || self.window == Some(0) {
             return parameter("shards and windows must hold at least 1");
         }
-        Ok(())
+        Ok(self.salience.validate()?)
     }
 }
 
@@ -127,7 +151,8 @@ impl IngestOptions {
 ///
 /// The dataset appears whole or not at all: it is written beside its place and renamed, or, for an
 /// object store, uploaded with the manifest last. When too many rows are rejected, the rejects file
-/// stays as `<out>.rejects.jsonl`.
+/// stays as `<out>.rejects.jsonl`, or for an object store in the folder for scratch files; the error
+/// says where.
 ///
 /// # Errors
 /// See [`IngestError`].
@@ -135,57 +160,55 @@ pub async fn ingest(
     options: IngestOptions,
     progress: Arc<IngestProgress>,
 ) -> Result<Manifest, IngestError> {
-    let remote = options.out.contains("://") && !options.out.starts_with("file://");
-    let storage = if remote {
-        Some(Storage::open(&options.out)?)
-    } else {
-        None
+    options.validate()?;
+    let storage = match local_folder(&options.out) {
+        Some(_) => None,
+        None => Some(Storage::open(&options.out)?),
     };
+    let force = options.force;
     if let Some(storage) = &storage
-        && !options.force
-        && storage.read(MANIFEST_FILE).await.is_ok()
+        && !force
     {
-        return Err(IngestError::Exists { path: options.out });
+        publication::check_free(storage).await?;
     }
-    let blocking = tokio::task::spawn_blocking(move || build(&options, remote, &progress));
-    let built = blocking.await.map_err(|error| {
-        IngestError::Parameter(format!("the ingest panicked, which is a bug: {error}"))
-    })??;
-    if let (Some(storage), Staging::Scratch(folder)) = (storage, &built.staging) {
-        let manifest = &built.manifest;
-        let shards = manifest.shards.iter().map(|shard| shard.file.name.as_str());
-        for name in shards.chain([CATALOGUE_FILE, REJECTS_FILE, MANIFEST_FILE]) {
-            storage.upload(&folder.path().join(name), name).await?;
-        }
+    let building = progress.clone();
+    let (mut manifest, staging) = in_thread(move || build(&options, &building)).await??;
+    if let Some(storage) = storage {
+        let folder = staging.dataset();
+        manifest = publication::publish(&storage, &folder, manifest, force, &progress).await?;
     }
-    Ok(built.manifest)
+    in_thread(move || staging.close()).await?;
+    Ok(manifest)
 }
 
-struct Built {
-    manifest: Manifest,
-    staging: Staging,
-}
-
+/// Builds a dataset, and puts it in its place if that is a folder.
 fn build(
     options: &IngestOptions,
-    remote: bool,
     progress: &IngestProgress,
-) -> Result<Built, IngestError> {
-    options.validate()?;
-    let staging = Staging::new(options, remote)?;
-    match pipeline::run(options, staging.path(), progress) {
-        Ok(manifest) => Ok(Built {
-            manifest,
-            staging: staging.finish()?,
-        }),
+) -> Result<(Manifest, Staging), IngestError> {
+    let staging = Staging::new(options)?;
+    let built = pipeline::run(options, &staging, progress).and_then(|manifest| {
+        progress.check()?;
+        staging.move_in()?;
+        Ok(manifest)
+    });
+    match built {
+        Ok(manifest) => Ok((manifest, staging)),
         Err(mut error) => {
             if let IngestError::TooManyRejects { rejects_file, .. }
             | IngestError::NothingTaken { rejects_file, .. } = &mut error
-                && let Some(kept) = staging.keep_rejects(options)
+                && let Some(kept) = staging.keep_rejects()
             {
                 *rejects_file = kept;
             }
             Err(error)
         }
     }
+}
+
+async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, IngestError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| IngestError::Panicked(error.to_string()))
 }

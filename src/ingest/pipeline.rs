@@ -1,45 +1,50 @@
 //! The steps of an ingest, in their order, and the manifest of what they made.
 
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::fields::{Cell, FieldColumns};
+use super::cell::Cell;
+use super::location;
+use super::mapping::FieldColumns;
 use super::rejects::{InputKind, Position, Rejects};
 use super::rows::{RowReader, Taken};
 use super::source::Source;
+use super::staging::Staging;
 use super::{IngestError, IngestOptions, IngestProgress, interactions, items, shards};
 use crate::dataset::{
     CATALOGUE_FILE, Counts, FORMAT, FileSummary, MANIFEST_FILE, Manifest, REJECTS_FILE,
+    SHARDS_FOLDER,
 };
 
 /// What all steps share.
 pub(super) struct Ingest<'a> {
     pub options: &'a IngestOptions,
     /// Where the dataset is built.
-    pub folder: &'a Path,
+    pub folder: PathBuf,
     /// For files that are gone afterwards.
-    pub scratch: &'a Path,
+    pub scratch: PathBuf,
     pub progress: &'a IngestProgress,
 }
 
-/// Builds the dataset in `folder`.
+/// Builds the dataset.
 pub(super) fn run(
     options: &IngestOptions,
-    folder: &Path,
+    staging: &Staging,
     progress: &IngestProgress,
 ) -> Result<Manifest, IngestError> {
-    let item_sources = Source::resolve_all(&options.items)?;
-    let interaction_sources = Source::resolve_all(&options.interactions)?;
-    let scratch = tempfile::tempdir_in(folder).map_err(write_error(folder))?;
-    std::fs::create_dir(folder.join("shards")).map_err(write_error(folder))?;
+    let item_sources = location::resolve_all(&options.items)?;
+    let interaction_sources = location::resolve_all(&options.interactions)?;
     let ingest = Ingest {
         options,
-        folder,
-        scratch: scratch.path(),
+        folder: staging.dataset(),
+        scratch: staging.scratch(),
         progress,
     };
+    let folder = &ingest.folder;
+    let shards = folder.join(SHARDS_FOLDER);
+    std::fs::create_dir(&shards).map_err(|error| IngestError::write(&shards, error))?;
 
     let mut rejects = Rejects::create(&folder.join(REJECTS_FILE), options.max_rejects)?;
     let mut counts = Counts::default();
@@ -47,29 +52,34 @@ pub(super) fn run(
     let shared = shared_files(&item_sources, &interaction_sources);
     items::catalogue(&ingest, &item_sources, shared, &mut rejects, &mut counts)?;
     rejects.begin_input(InputKind::Interactions);
-    let sorted = interactions::sort(&ingest, &interaction_sources, &mut rejects, &mut counts)?;
+    let sorted = interactions::sort(&ingest, &interaction_sources, &mut rejects)?;
     let shards = shards::cut(&ingest, sorted, &mut rejects, &mut counts)?;
     (counts.rows, counts.rejects) = rejects.finish()?;
 
-    let catalogue = folder.join(CATALOGUE_FILE);
-    let catalogue =
-        FileSummary::of_file(&catalogue, CATALOGUE_FILE.into()).map_err(write_error(&catalogue))?;
+    let summary = |name: &str| {
+        let path = folder.join(name);
+        FileSummary::of_file(&path, name.into()).map_err(|error| IngestError::write(&path, error))
+    };
     let mut manifest = Manifest {
         format: FORMAT,
         id: String::new(),
         created_at: Timestamp::now(),
         items_from: options.items.clone(),
         interactions_from: options.interactions.clone(),
+        mapping: options.fields.columns().clone(),
+        window: options.window.map(|window| window as u64),
         salience: options.salience.clone(),
         counts,
-        catalogue,
+        catalogue: summary(CATALOGUE_FILE)?,
         shards,
+        rejects: Some(summary(REJECTS_FILE)?),
     };
     manifest.id = manifest.content_id();
     let path = folder.join(MANIFEST_FILE);
-    let text =
-        serde_json::to_vec_pretty(&manifest).map_err(|error| write_error(&path)(error.into()))?;
-    std::fs::write(&path, text).map_err(write_error(&path))?;
+    let written = serde_json::to_vec_pretty(&manifest)
+        .map_err(io::Error::from)
+        .and_then(|text| std::fs::write(&path, text));
+    written.map_err(|error| IngestError::write(&path, error))?;
     Ok(manifest)
 }
 
@@ -86,7 +96,7 @@ impl Ingest<'_> {
         let reader = RowReader {
             fields,
             progress: self.progress,
-            scratch: self.scratch,
+            scratch: &self.scratch,
         };
         let mut rows = 0;
         for source in sources {
@@ -121,16 +131,8 @@ impl Ingest<'_> {
 
     /// The error for a scratch file.
     pub fn scratch_error(&self) -> impl Fn(io::Error) -> IngestError + use<> {
-        write_error(self.scratch)
-    }
-}
-
-/// The error for a file of ours that cannot be written, or read back.
-pub(super) fn write_error(path: &Path) -> impl Fn(io::Error) -> IngestError + use<> {
-    let path = path.to_owned();
-    move |error| IngestError::Write {
-        path: path.clone(),
-        reason: error.to_string(),
+        let scratch = self.scratch.clone();
+        move |error| IngestError::write(&scratch, error)
     }
 }
 
@@ -138,6 +140,10 @@ pub(super) fn write_error(path: &Path) -> impl Fn(io::Error) -> IngestError + us
 fn shared_files(items: &[Source], interactions: &[Source]) -> Vec<bool> {
     items
         .iter()
-        .map(|source| interactions.iter().any(|other| other.name == source.name))
+        .map(|source| {
+            interactions
+                .iter()
+                .any(|other| other.identity == source.identity)
+        })
         .collect()
 }

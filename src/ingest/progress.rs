@@ -1,8 +1,14 @@
-//! How far an ingest is. Written by the ingest, read by whoever shows it.
+//! How far an ingest is, and whether it is to go on: written by the ingest, read by whoever shows
+//! it, and the other way round.
 
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// What an ingest is doing.
+use tokio_util::sync::CancellationToken;
+
+use super::IngestError;
+
+/// What an ingest is doing, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -14,38 +20,72 @@ pub enum Phase {
     Catalogue,
     /// Reading and sorting interactions.
     Interactions,
+    /// Cutting histories into windows, if that was asked for.
+    Windows,
     /// Writing shards.
     Shards,
+    /// Uploading, if the dataset goes to an object store.
+    Upload,
 }
 
-/// Counters that the ingest moves. In reading phases the unit is bytes of input, in the others
-/// items or interactions.
+impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Phase; 7] = [
+        Phase::Items,
+        Phase::Terms,
+        Phase::Catalogue,
+        Phase::Interactions,
+        Phase::Windows,
+        Phase::Shards,
+        Phase::Upload,
+    ];
+
+    /// What its steps are.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Phase::Items | Phase::Interactions | Phase::Upload => "bytes",
+            Phase::Terms | Phase::Catalogue => "items",
+            Phase::Windows | Phase::Shards => "interactions",
+        }
+    }
+}
+
+/// Counters that the ingest moves, and a token that ends it.
 #[derive(Debug, Default)]
 pub struct IngestProgress {
+    stop: CancellationToken,
     phase: AtomicU8,
-    total: AtomicU64,
-    done: AtomicU64,
+    steps: [Steps; Phase::ALL.len()],
     rows: AtomicU64,
 }
 
+/// How much there is to do in a phase, and how much is done.
+#[derive(Debug, Default)]
+struct Steps {
+    total: AtomicU64,
+    done: AtomicU64,
+}
+
 impl IngestProgress {
-    /// What is being done.
-    pub fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::Items,
-            1 => Phase::Terms,
-            2 => Phase::Catalogue,
-            3 => Phase::Interactions,
-            _ => Phase::Shards,
+    /// Of an ingest that ends with [`IngestError::Stopped`] when `stop` is cancelled.
+    pub fn until(stop: CancellationToken) -> IngestProgress {
+        IngestProgress {
+            stop,
+            ..IngestProgress::default()
         }
     }
 
-    /// How much there is to do in this phase, and how much is done.
-    pub fn position(&self) -> (u64, u64) {
-        (
-            self.done.load(Ordering::Relaxed),
-            self.total.load(Ordering::Relaxed),
-        )
+    /// What is being done.
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed))]
+    }
+
+    /// How much of a phase is done, and how much there is to do, in its unit. Both are 0 until it
+    /// begins.
+    pub fn position(&self, phase: Phase) -> (u64, u64) {
+        let steps = &self.steps[phase as usize];
+        let (done, total) = (&steps.done, &steps.total);
+        (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed))
     }
 
     /// Rows read so far, of all inputs.
@@ -54,16 +94,34 @@ impl IngestProgress {
     }
 
     pub(super) fn begin(&self, phase: Phase, total: u64) {
+        let steps = &self.steps[phase as usize];
+        steps.total.store(total, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-        self.done.store(0, Ordering::Relaxed);
     }
 
+    /// Counts steps of the phase at hand.
     pub(super) fn advance(&self, by: u64) {
-        self.done.fetch_add(by, Ordering::Relaxed);
+        let steps = &self.steps[self.phase() as usize];
+        steps.done.fetch_add(by, Ordering::Relaxed);
     }
 
-    pub(super) fn count_row(&self) {
-        self.rows.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_rows(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// [`IngestError::Stopped`]
+    pub(super) fn check(&self) -> Result<(), IngestError> {
+        match self.stop.is_cancelled() {
+            true => Err(IngestError::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    /// The same for readers and writers of bytes, which know no other errors.
+    pub(super) fn go_on(&self) -> io::Result<()> {
+        self.check().map_err(io::Error::other)
     }
 }

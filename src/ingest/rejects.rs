@@ -12,11 +12,9 @@ use super::IngestError;
 /// Longest part of a rejected row that is written down, in characters.
 const MAX_EXCERPT: usize = 200;
 
-/// Rows after which a hopeless input is given up before its end.
+/// Rows after which an input of which none was taken is given up before its end: a wrong mapping
+/// rejects everything. One that begins badly may still be good.
 const EARLY_ROWS: u64 = 1_000;
-
-/// Share of rejects at which an input is hopeless: a wrong mapping rejects everything.
-const EARLY_SHARE: f64 = 0.5;
 
 /// How many reasons an error message names.
 const REASONS: usize = 3;
@@ -85,6 +83,9 @@ pub struct Position {
 struct RejectedRow<'a> {
     file: &'a str,
     line: u64,
+    /// How many lines it takes, if more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
     reason: Reason,
     message: &'a str,
     excerpt: String,
@@ -137,7 +138,7 @@ impl Rejects {
     /// # Errors
     /// When the file cannot be written.
     pub fn create(path: &Path, max_share: f64) -> Result<Rejects, IngestError> {
-        let file = File::create(path).map_err(|error| write_error(path, &error))?;
+        let file = File::create(path).map_err(|error| IngestError::write(path, error))?;
         Ok(Rejects {
             path: path.into(),
             writer: BufWriter::new(file),
@@ -171,9 +172,9 @@ impl Rejects {
         self.files.get(file as usize).cloned().unwrap_or_default()
     }
 
-    /// Counts a row that was read, taken or not.
-    pub fn count_row(&mut self) {
-        self.tally.rows += 1;
+    /// Counts rows that were read, taken or not.
+    pub fn count_rows(&mut self, rows: u64) {
+        self.tally.rows += rows;
     }
 
     /// Rejects a row.
@@ -187,6 +188,21 @@ impl Rejects {
         message: &str,
         excerpt: &str,
     ) -> Result<(), IngestError> {
+        self.reject_lines(position, 1, reason, message, excerpt)
+    }
+
+    /// Rejects what takes several lines, and counts as so many rows.
+    ///
+    /// # Errors
+    /// As [`Rejects::reject`].
+    pub fn reject_lines(
+        &mut self,
+        position: Position,
+        lines: u64,
+        reason: Reason,
+        message: &str,
+        excerpt: &str,
+    ) -> Result<(), IngestError> {
         let file = self
             .files
             .get(position.file as usize)
@@ -194,19 +210,19 @@ impl Rejects {
         let row = RejectedRow {
             file,
             line: position.line,
+            lines: (lines > 1).then_some(lines),
             reason,
             message,
             excerpt: printable(excerpt),
         };
         let example = || format!("{file}, line {}: {message}", position.line);
         let count = self.tally.counts.entry(reason);
-        count.or_insert_with(|| (0, example())).0 += 1;
+        count.or_insert_with(|| (0, example())).0 += lines;
         serde_json::to_writer(&mut self.writer, &row)
             .map_err(std::io::Error::from)
             .and_then(|()| self.writer.write_all(b"\n"))
-            .map_err(|error| write_error(&self.path, &error))?;
-        let hopeless = EARLY_SHARE.max(self.max_share) * self.tally.rows as f64;
-        if self.tally.rows >= EARLY_ROWS && self.tally.rejects() as f64 > hopeless {
+            .map_err(|error| IngestError::write(&self.path, error))?;
+        if self.tally.rows >= EARLY_ROWS && self.tally.rejects() >= self.tally.rows {
             return self.check();
         }
         Ok(())
@@ -219,7 +235,7 @@ impl Rejects {
     pub fn check(&mut self) -> Result<(), IngestError> {
         self.writer
             .flush()
-            .map_err(|error| write_error(&self.path, &error))?;
+            .map_err(|error| IngestError::write(&self.path, error))?;
         let Tally { rows, .. } = self.tally;
         let rejects = self.tally.rejects();
         if rejects as f64 <= self.max_share * rows as f64 {
@@ -273,13 +289,6 @@ fn printable(excerpt: &str) -> String {
     printable
 }
 
-fn write_error(path: &Path, error: &std::io::Error) -> IngestError {
-    IngestError::Write {
-        path: path.into(),
-        reason: error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,12 +305,12 @@ mod tests {
     fn many_good_items_do_not_hide_that_all_interactions_are_bad() {
         let (_folder, mut rejects) = rejects(0.01);
         rejects.begin_input(InputKind::Items);
-        (0..1_000_000).for_each(|_| rejects.count_row());
+        rejects.count_rows(1_000_000);
         rejects.check().unwrap();
         rejects.begin_input(InputKind::Interactions);
         rejects.begin_file("log.csv");
         for _ in 0..100 {
-            rejects.count_row();
+            rejects.count_rows(1);
             rejects
                 .reject(FIRST, Reason::UnknownItem, "item \"x\" is not there", "x")
                 .unwrap();
@@ -318,12 +327,26 @@ mod tests {
         let (_folder, mut rejects) = rejects(0.01);
         rejects.begin_file("log.csv");
         let gave_up = (1..=2 * EARLY_ROWS).find(|_| {
-            rejects.count_row();
+            rejects.count_rows(1);
             rejects
                 .reject(FIRST, Reason::InvalidValue, "no time", "")
                 .is_err()
         });
         assert_eq!(gave_up, Some(EARLY_ROWS));
+    }
+
+    #[test]
+    fn an_input_that_begins_badly_is_read_to_its_end() {
+        let (_folder, mut rejects) = rejects(0.01);
+        rejects.begin_file("log.csv");
+        rejects.count_rows(1);
+        for _ in 0..2 * EARLY_ROWS {
+            rejects.count_rows(1);
+            let unknown = rejects.reject(FIRST, Reason::UnknownItem, "delisted", "");
+            unknown.unwrap();
+        }
+        rejects.count_rows(1_000 * EARLY_ROWS);
+        rejects.check().unwrap();
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use super::IngestError;
 use super::interactions::UniqueInteractions;
-use super::pipeline::{Ingest, write_error};
+use super::pipeline::Ingest;
 use super::rejects::Rejects;
 use super::sorted::PlacedInteraction;
-use crate::dataset::{Counts, FileSummary, ShardIndex, ShardSummary, ShardWriter, user_hash};
+use crate::dataset::{
+    Counts, FileSummary, SHARDS_FOLDER, ShardIndex, ShardSummary, ShardWriter, user_hash,
+};
 use crate::history::History;
 
 /// Writes all shards. Whatever the number of interactions, those of at most one shard are in
@@ -28,6 +30,7 @@ pub(super) fn cut(
         cutter.add(placed)?;
     }
     let shards = cutter.finish()?;
+    (counts.out_of_order, counts.first_out_of_order) = interactions.out_of_order(rejects);
     counts.users = shards.iter().map(|shard| shard.users).sum();
     if shards.is_empty() {
         return Err(rejects.nothing_taken());
@@ -147,12 +150,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn create(&self, hashes: (u64, u64)) -> Result<OpenShard, IngestError> {
-        let name = format!("shards/{:05}.parquet", self.written.len());
+        let name = format!("{SHARDS_FOLDER}/{:05}.parquet", self.written.len());
         let path = self.ingest.folder.join(&name);
-        let writer = ShardWriter::create(&path).map_err(|error| IngestError::Write {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let writer =
+            ShardWriter::create(&path).map_err(|error| IngestError::write(&path, error))?;
         Ok(OpenShard {
             writer,
             name,
@@ -168,13 +169,11 @@ impl<'a> Cutter<'a> {
             path,
             hashes,
         } = open;
-        let written = writer.finish().map_err(|error| IngestError::Write {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let failed = |error: &dyn std::fmt::Display| IngestError::write(&path, error);
+        let written = writer.finish().map_err(|error| failed(&error))?;
         self.written.push(ShardSummary {
             index: ShardIndex(self.written.len() as u32),
-            file: FileSummary::of_file(&path, name).map_err(write_error(&path))?,
+            file: FileSummary::of_file(&path, name).map_err(|error| failed(&error))?,
             users: written.users,
             interactions: written.interactions,
             first_hash: hashes.0,
@@ -195,9 +194,6 @@ impl OpenShard {
     fn write(&mut self, history: &History) -> Result<(), IngestError> {
         self.writer
             .write(history)
-            .map_err(|error| IngestError::Write {
-                path: self.path.clone(),
-                reason: error.to_string(),
-            })
+            .map_err(|error| IngestError::write(&self.path, error))
     }
 }

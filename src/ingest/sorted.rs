@@ -62,19 +62,28 @@ impl ItemSorter {
 
     /// All items in byte order of their ids, equal ids in the order of the input.
     pub fn finish(self) -> io::Result<SortedItems> {
-        Ok(SortedItems(
-            self.sorter.into_stream_merger_iter().map_err(io_error)?,
-        ))
+        Ok(SortedItems {
+            rows: self.rows,
+            merged: self.sorter.into_stream_merger_iter().map_err(io_error)?,
+        })
     }
 }
 
 /// Items, sorted.
-pub(super) struct SortedItems(Merged);
+pub(super) struct SortedItems {
+    rows: u64,
+    merged: Merged,
+}
 
 impl SortedItems {
+    /// How many there are, equal ones included.
+    pub fn len(&self) -> u64 {
+        self.rows
+    }
+
     /// The next item.
     pub fn next(&mut self) -> io::Result<Option<PlacedItem>> {
-        let Some((_, value)) = self.0.next().map_err(io_error)? else {
+        let Some((_, value)) = self.merged.next().map_err(io_error)? else {
             return Ok(None);
         };
         Ok(Some(serde_json::from_slice(value)?))
@@ -143,8 +152,8 @@ impl InteractionSorter {
 pub(super) struct SortedInteractions(Merged);
 
 impl SortedInteractions {
-    /// The next interaction.
-    pub fn next(&mut self) -> io::Result<Option<PlacedInteraction>> {
+    /// The next interaction, and how many came before it in the input.
+    pub fn next(&mut self) -> io::Result<Option<(PlacedInteraction, u64)>> {
         let Some((key, value)) = self.0.next().map_err(io_error)? else {
             return Ok(None);
         };
@@ -152,17 +161,18 @@ impl SortedInteractions {
     }
 }
 
-fn decode(key: &[u8], value: &[u8]) -> Option<PlacedInteraction> {
+fn decode(key: &[u8], value: &[u8]) -> Option<(PlacedInteraction, u64)> {
     let (_, rest) = key.split_at_checked(8)?;
     let end = rest.len().checked_sub(8 + 4 + 8 + 1)?;
     let (user, tail) = rest.split_at_checked(end)?;
     let tail = tail.get(1..)?;
     let timestamp = i64::from_be_bytes(tail.get(..8)?.try_into().ok()?) ^ i64::MIN;
     let item = ItemIndex(u32::from_be_bytes(tail.get(8..12)?.try_into().ok()?));
+    let row = u64::from_be_bytes(tail.get(12..20)?.try_into().ok()?);
     let weight = f32::from_le_bytes(value.get(..4)?.try_into().ok()?);
     let file = u32::from_le_bytes(value.get(4..8)?.try_into().ok()?);
     let line = u64::from_le_bytes(value.get(8..16)?.try_into().ok()?);
-    Some(PlacedInteraction {
+    let placed = PlacedInteraction {
         user: String::from_utf8(user.to_vec()).ok()?,
         interaction: Interaction {
             item,
@@ -170,7 +180,8 @@ fn decode(key: &[u8], value: &[u8]) -> Option<PlacedInteraction> {
             weight,
         },
         position: Position { file, line },
-    })
+    };
+    Some((placed, row))
 }
 
 #[cfg(test)]
@@ -204,14 +215,14 @@ mod tests {
         }
         let mut sorted = sorter.finish().unwrap();
         let mut seen = Vec::new();
-        while let Some(placed) = sorted.next().unwrap() {
+        while let Some((placed, row)) = sorted.next().unwrap() {
             let Interaction {
                 item, timestamp, ..
             } = placed.interaction;
-            seen.push((placed.user, timestamp, item.0));
+            seen.push((placed.user, timestamp, item.0, row));
         }
-        let a = [("a", -3, 9), ("a", 7, 0), ("a", 7, 0)];
-        let b = [("b", 5, 0), ("b", 5, 1)];
+        let a = [("a", -3, 9, 2), ("a", 7, 0, 1), ("a", 7, 0, 3)];
+        let b = [("b", 5, 0, 4), ("b", 5, 1, 0)];
         let by_hash = if user_hash("a") < user_hash("b") {
             [&a[..], &b[..]]
         } else {
@@ -220,7 +231,7 @@ mod tests {
         let expected: Vec<_> = by_hash
             .concat()
             .into_iter()
-            .map(|(u, t, i)| (u.to_owned(), t, i))
+            .map(|(u, t, i, row)| (u.to_owned(), t, i, row))
             .collect();
         assert_eq!(seen, expected);
     }

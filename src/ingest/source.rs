@@ -1,4 +1,4 @@
-//! Input files: where they are, and their bytes, decompressed.
+//! Input files: how they are written, and their bytes, decompressed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
-use url::Url;
 
 use super::{IngestError, IngestProgress};
 
 /// Bytes read at once: large enough that the system's read-ahead has work.
 const BUFFER: usize = 1 << 20;
+
+/// Written at the beginning of UTF-8 by some programs.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a file's rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub enum Format {
     Jsonl,
     /// Columns.
     Parquet,
-    /// MovieLens' older files: fields separated by two colons, no header.
-    Dat,
+    /// MovieLens' older files, without a header.
+    MovieLens,
 }
 
 impl Format {
@@ -36,8 +38,27 @@ impl Format {
             Format::Csv => "CSV",
             Format::Jsonl => "JSON lines",
             Format::Parquet => "Parquet",
-            Format::Dat => "MovieLens' .dat",
+            Format::MovieLens => "MovieLens' older files",
         }
+    }
+
+    /// By the name of a file, or of an object.
+    pub fn of_name(name: &str) -> Option<Format> {
+        let name = name.rsplit('/').next()?.to_lowercase();
+        if matches!(name.as_str(), "u.data" | "u.item") {
+            return Some(Format::MovieLens);
+        }
+        let stem = match name.rsplit_once('.')? {
+            (stem, "gz" | "zst" | "zstd") => stem,
+            _ => name.as_str(),
+        };
+        Some(match stem.rsplit_once('.')?.1 {
+            "csv" | "tsv" => Format::Csv,
+            "jsonl" | "ndjson" | "json" => Format::Jsonl,
+            "parquet" | "pq" => Format::Parquet,
+            "dat" => Format::MovieLens,
+            _ => return None,
+        })
     }
 }
 
@@ -58,6 +79,8 @@ impl Compression {
         match start {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            // A frame to be skipped, with which pzstd begins.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             _ => Compression::None,
         }
     }
@@ -66,7 +89,7 @@ impl Compression {
 /// One input file.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// For messages.
+    /// For messages, and for the order of files.
     pub name: String,
     /// How its rows are written.
     pub format: Format,
@@ -74,12 +97,14 @@ pub struct Source {
     pub bytes: u64,
     /// Whether it was named itself, and not found in a folder, by a glob or under a prefix.
     pub named: bool,
+    /// Equal for equal files, whatever they are called: `log.csv` and `./log.csv` are one.
+    pub identity: PathBuf,
     place: Place,
 }
 
 #[derive(Clone, Debug)]
 enum Place {
-    Local(PathBuf),
+    Local,
     Remote(Arc<dyn ObjectStore>, object_store::path::Path),
 }
 
@@ -87,92 +112,37 @@ impl Source {
     /// A local file.
     ///
     /// # Errors
-    /// When it does not exist or its name says of no known format.
-    pub fn local(path: &Path) -> Result<Source, IngestError> {
-        let name = path.display().to_string();
-        let metadata = path.metadata().map_err(|error| IngestError::Location {
-            location: name.clone(),
-            reason: error.to_string(),
-        })?;
-        let format = recognise(&name).ok_or_else(|| unknown_format(&name))?;
-        let place = Place::Local(path.to_owned());
+    /// When it cannot be found.
+    pub fn local(path: &Path, format: Format, named: bool) -> io::Result<Source> {
         Ok(Source {
-            name,
+            name: path.display().to_string(),
             format,
-            bytes: metadata.len(),
-            named: true,
-            place,
+            bytes: path.metadata()?.len(),
+            named,
+            identity: path.canonicalize()?,
+            place: Place::Local,
         })
     }
 
-    /// The files of all locations in the order of their names, each once, so that the order in
-    /// which they were given makes no difference.
-    ///
-    /// # Errors
-    /// See [`Source::resolve`].
-    pub fn resolve_all(locations: &[String]) -> Result<Vec<Source>, IngestError> {
-        let mut sources = Vec::new();
-        for location in locations {
-            sources.extend(Source::resolve(location)?);
+    /// An object, by the URL that means it.
+    pub fn remote(
+        url: String,
+        format: Format,
+        named: bool,
+        store: &Arc<dyn ObjectStore>,
+        object: ObjectMeta,
+    ) -> Source {
+        Source {
+            identity: PathBuf::from(&url),
+            name: url,
+            format,
+            bytes: object.size,
+            named,
+            place: Place::Remote(store.clone(), object.location),
         }
-        sources.sort_by(|a: &Source, b| (&a.name, !a.named).cmp(&(&b.name, !b.named)));
-        sources.dedup_by(|second, first| {
-            let again = second.name == first.name;
-            if again {
-                tracing::warn!("{} is given twice and read once", second.name);
-            }
-            again
-        });
-        Ok(sources)
     }
 
-    /// The files that a location means: a file, a folder (its files of known formats), a glob, or
-    /// a URL of an object or of a prefix; in the order of their names.
-    ///
-    /// # Errors
-    /// When there is nothing, or nothing of a known format.
-    pub fn resolve(location: &str) -> Result<Vec<Source>, IngestError> {
-        let invalid = |reason: String| IngestError::Location {
-            location: location.into(),
-            reason,
-        };
-        let path = match location.strip_prefix("file://") {
-            Some(path) => path,
-            None if location.contains("://") => return remote(location),
-            None => location,
-        };
-        if Path::new(path).is_file() {
-            return Ok(vec![Source::local(Path::new(path))?]);
-        }
-        let mut paths: Vec<PathBuf> = if Path::new(path).is_dir() {
-            let entries = std::fs::read_dir(path).map_err(|error| invalid(error.to_string()))?;
-            entries
-                .filter_map(|entry| Some(entry.ok()?.path()))
-                .collect()
-        } else if path.contains(['*', '?', '[']) {
-            let matches = glob::glob(path).map_err(|error| invalid(error.to_string()))?;
-            matches.filter_map(Result::ok).collect()
-        } else {
-            return Err(invalid("there is no such file or folder".into()));
-        };
-        paths.retain(|path| path.is_file() && recognise(&path.display().to_string()).is_some());
-        paths.sort();
-        if paths.is_empty() {
-            return Err(invalid(format!(
-                "there is no file of a known format; {KNOWN}"
-            )));
-        }
-        let found = |path: &PathBuf| {
-            let source = Source::local(path)?;
-            Ok(Source {
-                named: false,
-                ..source
-            })
-        };
-        paths.iter().map(found).collect()
-    }
-
-    /// The bytes, decompressed. Bytes as stored are counted in `progress`.
+    /// The bytes, decompressed, without a byte-order mark. Bytes as stored are counted in `progress`.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -181,14 +151,14 @@ impl Source {
         progress: &'a IngestProgress,
     ) -> Result<BufReader<Box<dyn Read + 'a>>, IngestError> {
         let stored: Box<dyn Read> = match &self.place {
-            Place::Local(path) => {
-                Box::new(File::open(path).map_err(|error| self.unreadable(error))?)
+            Place::Local => {
+                Box::new(File::open(&self.identity).map_err(|error| self.unreadable(error))?)
             }
             Place::Remote(store, path) => {
                 let runtime = Handle::try_current().map_err(|error| self.unreadable(error))?;
                 let object = runtime
                     .block_on(store.get(path))
-                    .map_err(|error| self.unreadable(error))?;
+                    .map_err(|error| self.failed(io::Error::other(error)))?;
                 let stream = object.into_stream().map_err(io::Error::other);
                 Box::new(SyncIoBridge::new_with_handle(
                     StreamReader::new(stream),
@@ -207,18 +177,23 @@ impl Source {
         &self,
         mut stored: impl Read + 'a,
     ) -> Result<BufReader<Box<dyn Read + 'a>>, IngestError> {
-        // A whole buffer, because the first bytes of the text tell its delimiter, too.
-        let start = start_of(&mut stored, BUFFER).map_err(|error| self.unreadable(error))?;
+        let start = start_of(&mut stored, BUFFER).map_err(|error| self.failed(error))?;
         let compression = Compression::of(&start);
         let whole = Cursor::new(start).chain(BufReader::with_capacity(BUFFER, stored));
-        let plain: Box<dyn Read + 'a> = match compression {
+        let mut plain: Box<dyn Read + 'a> = match compression {
             Compression::None => Box::new(whole),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
             Compression::Zstd => {
-                Box::new(zstd::Decoder::with_buffer(whole).map_err(|error| self.unreadable(error))?)
+                Box::new(zstd::Decoder::with_buffer(whole).map_err(|error| self.failed(error))?)
             }
         };
-        Ok(BufReader::with_capacity(BUFFER, plain))
+        // A whole buffer, because the first bytes of the text tell its delimiter, too.
+        let mut start = start_of(&mut plain, BUFFER).map_err(|error| self.failed(error))?;
+        if start.starts_with(BYTE_ORDER_MARK) {
+            start.drain(..BYTE_ORDER_MARK.len());
+        }
+        let whole: Box<dyn Read + 'a> = Box::new(Cursor::new(start).chain(plain));
+        Ok(BufReader::with_capacity(BUFFER, whole))
     }
 
     /// The file as a local, uncompressed one, for formats that are not read from front to back.
@@ -232,8 +207,8 @@ impl Source {
         progress: &IngestProgress,
         scratch: &Path,
     ) -> Result<(File, u64), IngestError> {
-        if let Place::Local(path) = &self.place {
-            let mut file = File::open(path).map_err(|error| self.unreadable(error))?;
+        if let Place::Local = &self.place {
+            let mut file = File::open(&self.identity).map_err(|error| self.unreadable(error))?;
             let start = start_of(&mut file, Compression::MAGIC)
                 .and_then(|start| file.rewind().map(|()| start));
             let start = start.map_err(|error| self.unreadable(error))?;
@@ -241,14 +216,11 @@ impl Source {
                 return Ok((file, self.bytes));
             }
         }
-        let scratch_error = |error: io::Error| IngestError::Write {
-            path: scratch.into(),
-            reason: error.to_string(),
-        };
+        let scratch_error = |error: io::Error| IngestError::write(scratch, error);
         let mut copy = tempfile::tempfile_in(scratch).map_err(scratch_error)?;
         let mut input = self.open(progress)?;
         loop {
-            let bytes = input.fill_buf().map_err(|error| self.unreadable(error))?;
+            let bytes = input.fill_buf().map_err(|error| self.failed(error))?;
             let count = bytes.len();
             if count == 0 {
                 return Ok((copy, 0));
@@ -266,14 +238,21 @@ impl Source {
             reason: reason.to_string(),
         }
     }
-}
 
-const KNOWN: &str = "known are .csv, .tsv, .jsonl, .ndjson and .parquet, each also .gz or .zst";
-
-fn unknown_format(name: &str) -> IngestError {
-    IngestError::Location {
-        location: name.into(),
-        reason: format!("unknown format; {KNOWN}"),
+    /// The error for bytes that did not come: the store's, that the ingest is to stop, or that of a
+    /// file that broke off.
+    pub fn failed(&self, error: io::Error) -> IngestError {
+        let cause = error.get_ref();
+        if let Some(store) = cause.and_then(|cause| cause.downcast_ref::<object_store::Error>()) {
+            return IngestError::Store {
+                location: self.name.clone(),
+                reason: store.to_string(),
+            };
+        }
+        if let Some(IngestError::Stopped) = cause.and_then(|cause| cause.downcast_ref()) {
+            return IngestError::Stopped;
+        }
+        self.unreadable(error)
     }
 }
 
@@ -284,70 +263,7 @@ fn start_of(input: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Format by name.
-fn recognise(name: &str) -> Option<Format> {
-    let name = name.to_lowercase();
-    let stem = match name.rsplit_once('.')? {
-        (stem, "gz" | "zst" | "zstd") => stem,
-        _ => name.as_str(),
-    };
-    Some(match stem.rsplit_once('.')?.1 {
-        "csv" | "tsv" => Format::Csv,
-        "jsonl" | "ndjson" | "json" => Format::Jsonl,
-        "parquet" | "pq" => Format::Parquet,
-        "dat" => Format::Dat,
-        _ => return None,
-    })
-}
-
-/// The object at a URL, or those under it.
-fn remote(location: &str) -> Result<Vec<Source>, IngestError> {
-    let invalid = |reason: String| IngestError::Location {
-        location: location.into(),
-        reason,
-    };
-    let url = Url::parse(location).map_err(|error| invalid(error.to_string()))?;
-    let environment = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
-    let (store, prefix) = object_store::parse_url_opts(&url, environment)
-        .map_err(|error| invalid(error.to_string()))?;
-    let store: Arc<dyn ObjectStore> = store.into();
-    let runtime = Handle::try_current().map_err(|error| invalid(error.to_string()))?;
-    let found = runtime.block_on(async {
-        match store.head(&prefix).await {
-            Ok(object) => Ok((true, vec![object])),
-            Err(object_store::Error::NotFound { .. }) => {
-                let listed = store.list(Some(&prefix)).try_collect::<Vec<_>>().await;
-                listed.map(|objects| (false, objects))
-            }
-            Err(error) => Err(error),
-        }
-    });
-    let (named, mut objects) = found.map_err(|error| invalid(error.to_string()))?;
-    objects.sort_by(|a, b| a.location.cmp(&b.location));
-    let sources: Vec<Source> = objects
-        .into_iter()
-        .filter_map(|object| {
-            let name = format!("{}://{}/{}", url.scheme(), url.host_str()?, object.location);
-            let format = recognise(&name)?;
-            let place = Place::Remote(store.clone(), object.location);
-            Some(Source {
-                name,
-                format,
-                bytes: object.size,
-                named,
-                place,
-            })
-        })
-        .collect();
-    if sources.is_empty() {
-        return Err(invalid(format!(
-            "there is no object of a known format; {KNOWN}"
-        )));
-    }
-    Ok(sources)
-}
-
-/// Counts bytes on their way.
+/// Counts bytes on their way, for as long as they are wanted.
 struct Counted<'a, R> {
     inner: R,
     progress: &'a IngestProgress,
@@ -355,6 +271,7 @@ struct Counted<'a, R> {
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.progress.go_on()?;
         let read = self.inner.read(buffer)?;
         self.progress.advance(read as u64);
         Ok(read)
@@ -367,21 +284,12 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_name_under_any_compression() {
-        assert_eq!(recognise("a/b.jsonl.gz"), Some(Format::Jsonl));
-        assert_eq!(recognise("A.CSV"), Some(Format::Csv));
-        assert_eq!(recognise("x.parquet.zst"), Some(Format::Parquet));
-        assert_eq!(recognise("README.md"), None);
-        assert_eq!(recognise("archive.gz"), None);
-    }
-
-    #[test]
-    fn a_location_that_is_not_there_is_named() {
-        let error = Source::resolve("/nowhere/items.csv")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("/nowhere/items.csv") && error.contains("no such"),
-            "{error}"
-        );
+        assert_eq!(Format::of_name("a/b.jsonl.gz"), Some(Format::Jsonl));
+        assert_eq!(Format::of_name("A.CSV"), Some(Format::Csv));
+        assert_eq!(Format::of_name("x.parquet.zst"), Some(Format::Parquet));
+        assert_eq!(Format::of_name("ml-100k/u.item"), Some(Format::MovieLens));
+        assert_eq!(Format::of_name("README.md"), None);
+        assert_eq!(Format::of_name("archive.gz"), None);
+        assert_eq!(Format::of_name("folder.csv/part"), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::explain;
@@ -70,38 +71,57 @@ pub fn install_tls() {
 }
 
 /// A token that is set by SIGTERM or SIGINT, and with `owned` also when standard input ends: then
-/// the process that started this one is gone.
+/// the process that started this one is gone. A second signal ends the process at once.
 pub fn stop_signal(owned: bool) -> CancellationToken {
     let token = CancellationToken::new();
     let stop = token.clone();
+    // Here, and not in the task: from now on, no signal ends the process in the middle of something.
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = async {
-            match signal(SignalKind::terminate()) {
-                Ok(mut signals) => {
-                    signals.recv().await;
-                }
-                Err(_) => std::future::pending().await,
-            }
-        };
-        let orphaned = async {
-            if !owned {
-                std::future::pending::<()>().await;
-            }
-            let ended = tokio::task::spawn_blocking(|| {
-                // Whatever comes in is read until there is no more; that it failed means the same.
-                let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-            });
-            let _ = ended.await;
-        };
         tokio::select! {
-            () = terminate => {}
-            _ = tokio::signal::ctrl_c() => {}
-            () = orphaned => {}
+            () = signals.next() => {}
+            () = orphaned(), if owned => {}
         }
         stop.cancel();
+        signals.next().await;
+        eprintln!("asked to stop again; ending at once");
+        std::process::exit(EXIT_FAILED.into());
     });
     token
+}
+
+/// Returns when standard input ends.
+async fn orphaned() {
+    let ended = tokio::task::spawn_blocking(|| {
+        // Whatever comes in is read until there is no more; that it failed means the same.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    });
+    let _ = ended.await;
+}
+
+/// Requests to stop from outside.
+struct Signals([Option<Signal>; 2]);
+
+impl Signals {
+    fn listen() -> Signals {
+        // A process that cannot listen is ended by the signals, as it would be without this.
+        let listen = |kind| signal(kind).ok();
+        Signals([SignalKind::terminate(), SignalKind::interrupt()].map(listen))
+    }
+
+    async fn next(&mut self) {
+        let next = async |of: &mut Option<Signal>| match of {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        };
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            () = next(terminate) => {}
+            () = next(interrupt) => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,12 +45,17 @@ fn one_bad_row_in(good: usize, bad: &[u8]) -> Workspace {
 
 #[track_caller]
 fn assert_rejected(bad: &[u8], reason: &str, parts: &[&str]) {
-    const GOOD: usize = 200;
+    assert_lines_rejected(bad, 1, reason, parts);
+}
+
+#[track_caller]
+fn assert_lines_rejected(bad: &[u8], lines: u64, reason: &str, parts: &[&str]) {
+    const GOOD: usize = 400;
     let workspace = one_bad_row_in(GOOD, bad);
     let manifest = run(workspace.options("items.csv", "log.csv")).unwrap();
     assert_eq!(
         manifest.counts.rejects.get(reason),
-        Some(&1),
+        Some(&lines),
         "{:?}",
         manifest.counts.rejects
     );
@@ -230,11 +235,113 @@ fn rows_that_are_none_are_rejected_with_their_line() {
     assert_rejected(b"u,i00\n", "unparsable", &["2 cells", "header has 3"]);
     assert_rejected(b"u,i00,1,2\n", "unparsable", &["4 cells"]);
     assert_rejected(b"u\xff,i00,1\n", "unparsable", &["not UTF-8"]);
-    assert_rejected(
-        b"\"u,i00,1\nu,i00,2\n",
+    // A bad row more would make the file end in an open quote.
+    let text = |row: &[u8]| [row, b"x,y,z\n"].concat();
+    assert_lines_rejected(
+        &text(b"\"u,i00,1\n"),
+        2,
         "unparsable",
-        &["line 203", "quote"],
+        &["line 403", "quote"],
     );
+    assert_lines_rejected(
+        b"u,\"i00,1\nu,i00,2\nu,\"i00\",3\n",
+        3,
+        "unparsable",
+        &["line 404", "quote"],
+    );
+}
+
+/// Lines of the rows that were rejected of a log with one bad row.
+fn line_of_bad_row(log: &[u8]) -> u64 {
+    let workspace = with_log("log.csv", log);
+    let mut options = workspace.options("items.csv", "log.csv");
+    options.max_rejects = 0.5;
+    run(options).unwrap();
+    let rejects = workspace.rejects("dataset/rejects.jsonl");
+    assert_eq!(rejects.len(), 1);
+    rejects[0]["line"].as_u64().unwrap()
+}
+
+#[test]
+fn a_rejected_row_has_the_line_that_an_editor_shows() {
+    let rows = [&LOG[..LOG.len() - 1], "u,i00,1", "u,i00,2", "u,i00,never"];
+    assert_eq!(line_of_bad_row(rows.join("\n").as_bytes()), 4);
+    assert_eq!(line_of_bad_row(rows.join("\r\n").as_bytes()), 4);
+    assert_eq!(line_of_bad_row(rows.join("\n\n").as_bytes()), 7);
+    assert_eq!(line_of_bad_row(rows.join("\r\n\r\n").as_bytes()), 7);
+    let quoted = [
+        "user_id,item_id,timestamp,note",
+        "u,i00,1,\"a\n\nb\"",
+        "u,i00,never,c\n",
+    ];
+    assert_eq!(line_of_bad_row(quoted.join("\n").as_bytes()), 5);
+}
+
+#[test]
+fn parquet_that_cannot_be_read_as_what_it_is_for_is_rejected_with_the_reason() {
+    use arrow_array::{BinaryArray, TimestampSecondArray};
+    let workspace = Workspace::new();
+    let titles: Vec<&[u8]> = vec![b"Violin", b"Th\xe9", b"Orchid"];
+    let ids = || -> ArrayRef { Arc::new(StringArray::from(vec!["a", "b", "c"])) };
+    workspace.write(
+        "items.parquet",
+        parquet(&[
+            ("item_id", ids()),
+            ("title", Arc::new(BinaryArray::from(titles))),
+        ]),
+    );
+    let times = TimestampSecondArray::from(vec![Some(1), Some(i64::MAX), None]);
+    workspace.write(
+        "log.parquet",
+        parquet(&[
+            ("user_id", ids()),
+            ("item_id", Arc::new(StringArray::from(vec!["a", "a", "c"]))),
+            ("timestamp", Arc::new(times)),
+        ]),
+    );
+    let mut options = workspace.options("items.parquet", "log.parquet");
+    options.max_rejects = 0.7;
+    let counts = run(options).unwrap().counts;
+    assert_eq!((counts.items, counts.interactions), (2, 1));
+    let rejects = workspace.rejects("dataset/rejects.jsonl");
+    let rejects: Vec<(u64, &str, &str)> = rejects
+        .iter()
+        .map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap();
+            (
+                row["line"].as_u64().unwrap(),
+                text("reason"),
+                text("message"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        rejects[0],
+        (2, "unparsable", "column \"title\" is not UTF-8")
+    );
+    assert_eq!((rejects[1].0, rejects[1].1), (2, "unparsable"));
+    assert_says(rejects[1].2, &["\"timestamp\"", "milliseconds"]);
+    assert_eq!(rejects[2], (3, "missing_value", "timestamp is missing"));
+}
+
+#[test]
+fn a_time_that_no_calendar_has_is_rejected_in_every_format() {
+    use arrow_array::TimestampMillisecondArray;
+    let beyond = 300_000_000_000_000_i64;
+    let times = TimestampMillisecondArray::from(vec![beyond, 5]);
+    let text = |texts: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
+    let workspace = with_log(
+        "log.parquet",
+        parquet(&[
+            ("user_id", text(vec!["u"; 2])),
+            ("item_id", text(vec!["i00"; 2])),
+            ("timestamp", Arc::new(times)),
+        ]),
+    );
+    let mut options = workspace.options("items.csv", "log.parquet");
+    options.max_rejects = 0.5;
+    assert_eq!(run(options).unwrap().counts.rejects["invalid_value"], 1);
+    assert_rejected(b"u,i00,10000-01-01\n", "invalid_value", &["timestamp"]);
 }
 
 #[test]
@@ -383,6 +490,19 @@ fn a_wrong_mapping_of_a_large_file_is_found_early() {
     let workspace = with_log("log.csv", log);
     let message = refusal(workspace.options("items.csv", "log.csv"));
     assert_says(&message, &["1000 of 1000 rows", "unknown_item"]);
+}
+
+#[test]
+fn a_log_that_begins_badly_is_read_to_its_end() {
+    let delisted: String = (0..1_500).map(|row| format!("u,gone,{row}\n")).collect();
+    let good: String = (0..200_000).map(|row| format!("u,i00,{row}\n")).collect();
+    // One good row among the bad ones is enough to go on.
+    let workspace = with_log("log.csv", format!("{LOG}u,i00,-1\n{delisted}{good}"));
+    let counts = run(workspace.options("items.csv", "log.csv"))
+        .unwrap()
+        .counts;
+    assert_eq!(counts.rejects["unknown_item"], 1_500);
+    assert_eq!(counts.interactions, 200_001);
 }
 
 #[test]

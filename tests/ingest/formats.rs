@@ -94,6 +94,34 @@ fn gzip_and_zstd_of_several_members_are_read_to_the_end() {
 }
 
 #[test]
+fn zstd_that_begins_with_a_frame_to_be_skipped_is_read() {
+    let workspace = Workspace::new();
+    workspace.write("items.csv", items_csv());
+    // As pzstd writes it: the magic number, the length, and so many bytes.
+    let mut log = b"\x50\x2a\x4d\x18\x04\x00\x00\x00\x00\x01\x02\x03".to_vec();
+    log.extend(pack(events_csv(), Packing::Zstd));
+    workspace.write("log.csv.zst", log);
+    let manifest = run(workspace.options("items.csv", "log.csv.zst")).unwrap();
+    assert_eq!(manifest.counts.users, population::USERS as u64);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_row() {
+    let marked = |text: &[u8]| [b"\xef\xbb\xbf", text].concat();
+    for (name, log) in [
+        ("log.jsonl", events_as(Form::Jsonl, &population::events())),
+        ("log.csv", events_csv()),
+    ] {
+        let workspace = Workspace::new();
+        workspace.write("items.csv", marked(&items_csv()));
+        workspace.write(name, pack(marked(&log), Packing::Gzip));
+        let manifest = run(workspace.options("items.csv", name)).unwrap();
+        assert_eq!(manifest.counts.users, population::USERS as u64, "{name}");
+        assert!(manifest.counts.rejects.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn cells_of_csv_may_be_quoted_and_hold_separators_quotes_and_line_ends() {
     let workspace = Workspace::new();
     let items =

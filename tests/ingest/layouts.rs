@@ -96,13 +96,12 @@ fn a_mapping_in_tables_names_columns_of_items_and_interactions_apart() {
     workspace.write("log.csv", "user_id,product,timestamp\nu,1,5\n");
     let mut options = workspace.options("items.csv", "log.csv");
     let tables = r#"{"items": {"item_id": "sku"}, "interactions": {"item_id": ["product"]}}"#;
-    let fields: FieldMap = serde_json::from_str(tables).unwrap();
-    options.fields = fields.check().unwrap();
+    options.fields = serde_json::from_str(tables).unwrap();
     assert_eq!(run(options).unwrap().counts.interactions, 1);
 
-    let unknown: FieldMap = serde_json::from_str(r#"{"items": {"weight": "x"}}"#).unwrap();
+    let unknown = serde_json::from_str::<FieldMap>(r#"{"items": {"weight": "x"}}"#);
     assert_says(
-        &unknown.check().unwrap_err().to_string(),
+        &unknown.unwrap_err().to_string(),
         &["\"weight\"", "item_id, title"],
     );
 }
@@ -117,6 +116,56 @@ fn a_mapped_column_must_be_there_even_if_its_field_is_optional() {
     assert_says(
         &refusal(options),
         &["items.csv", "\"genre\"", "tags", "item_id, title"],
+    );
+}
+
+#[test]
+fn every_column_that_a_field_is_joined_of_must_be_there_in_every_format() {
+    for name in ["items.jsonl", "items.csv"] {
+        let workspace = Workspace::new();
+        match name {
+            "items.csv" => workspace.write(name, "item_id,title,genres\n1,Alien,Horror\n"),
+            _ => workspace.write(
+                name,
+                "{\"item_id\":1,\"title\":\"Alien\",\"genres\":[\"Horror\"]}\n",
+            ),
+        };
+        workspace.write("log.csv", "user_id,item_id,timestamp\nu,1,5\n");
+        let mut options = workspace.options(name, "log.csv");
+        options.fields = FieldMap::parse("tags=genres+keywrods").unwrap();
+        assert_says(&refusal(options), &[name, "\"keywrods\"", "tags", "genres"]);
+    }
+}
+
+#[test]
+fn a_folder_is_read_with_its_folders_and_without_what_jobs_keep_for_themselves() {
+    let workspace = Workspace::new();
+    workspace.write("items.csv", items_csv());
+    workspace.write(
+        "log/day=1/part-0.csv",
+        "user_id,item_id,timestamp\nu,i00,1\n",
+    );
+    workspace.write(
+        "log/day=2/part-0.csv",
+        "user_id,item_id,timestamp\nu,i00,2\n",
+    );
+    workspace.write("log/_temporary/part-0.csv", "half a row");
+    workspace.write("log/day=2/.part-0.csv.crc", "none");
+    let manifest = run(workspace.options("items.csv", "log")).unwrap();
+    assert_eq!(manifest.counts.interactions, 2);
+}
+
+#[test]
+fn one_log_that_is_named_in_two_ways_is_read_once() {
+    let workspace = Workspace::new();
+    workspace.write("items.csv", items_csv());
+    workspace.write("log.csv", "user_id,item_id,timestamp\nu,i00,1\n");
+    let mut options = workspace.options("items.csv", "log.csv");
+    options.interactions.push(workspace.location("./log.csv"));
+    let manifest = run(options).unwrap();
+    assert_eq!(
+        (manifest.counts.interactions, manifest.counts.rejects.len()),
+        (1, 0)
     );
 }
 
@@ -163,7 +212,7 @@ fn movielens_is_read_as_it_is_published() {
     );
     assert_eq!(manifest.counts.out_of_order, 1);
     let place = manifest.counts.first_out_of_order.unwrap();
-    assert_eq!((place.file.ends_with("ratings.csv"), place.line), (true, 3));
+    assert_eq!((place.file.ends_with("ratings.csv"), place.line), (true, 2));
     let dataset = open(&workspace.location("dataset"), &workspace.path("cache")).unwrap();
     let expected = [
         ("2".to_owned(), 964_981_247_000, 3.5),
@@ -193,6 +242,52 @@ fn movielens_older_files_are_read_with_their_latin_letters() {
         catalogue.title(catalogue.find("73").unwrap()),
         "Misérables, Les (1995)"
     );
+}
+
+#[test]
+fn movielens_of_100_000_ratings_is_read_with_the_genres_of_its_columns() {
+    let workspace = Workspace::new();
+    let flags = |genres: &[usize]| {
+        let flags: Vec<&str> = (0..19)
+            .map(|n| if genres.contains(&n) { "1" } else { "0" })
+            .collect();
+        flags.join("|")
+    };
+    let mut items = format!(
+        "1|Toy Story (1995)|01-Jan-1995||http://imdb|{}\n",
+        flags(&[3, 5])
+    );
+    items += &format!(
+        "2|Cl\u{e9}o (1961)|01-Jan-1961||http://imdb|{}\n",
+        flags(&[8])
+    );
+    let latin: Vec<u8> = items.chars().map(|c| c as u8).collect();
+    workspace.write("ml-100k/u.item", latin);
+    workspace.write(
+        "ml-100k/u.data",
+        "196\t2\t3\t881250949\n196\t1\t5\t881250950\n",
+    );
+    workspace.write("ml-100k/u.genre", "unknown|0\n");
+    let options = IngestOptions::new("-", "-", &workspace.location("dataset"));
+    let mut options = options.movielens(&workspace.location("ml-100k")).unwrap();
+    options.salience.min_df = 1;
+    run(options).unwrap();
+    let dataset = open(&workspace.location("dataset"), &workspace.path("cache")).unwrap();
+    let expected = [
+        ("2".to_owned(), 881_250_949_000, 3.0),
+        ("1".to_owned(), 881_250_950_000, 5.0),
+    ];
+    assert_eq!(events(&dataset)["196"], expected);
+    let catalogue = dataset.catalogue();
+    assert_eq!(
+        catalogue.title(catalogue.find("2").unwrap()),
+        "Cl\u{e9}o (1961)"
+    );
+    let terms = catalogue.terms(catalogue.find("1").unwrap());
+    let terms: Vec<String> = terms
+        .map(|(id, _)| catalogue.surface(id).to_lowercase())
+        .collect();
+    assert!(terms.contains(&"animation".to_owned()), "{terms:?}");
 }
 
 #[test]

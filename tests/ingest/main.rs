@@ -2,11 +2,16 @@
 //! cannot be used.
 
 mod bad_input;
+mod command_line;
 mod determinism;
 mod formats;
 mod layouts;
+mod order;
 mod population;
+mod progress;
 mod reading;
 mod real_files;
 mod shards;
+#[path = "../support/mod.rs"]
+mod support;
 mod workspace;

@@ -1,46 +1,20 @@
 //! Files that nobody made for us, with the mappings that a user would write.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use sojourn::ingest::{FieldMap, IngestOptions};
 
+use crate::support::shared_data;
 use crate::workspace::{Workspace, block_on, open, run};
 
-/// The folder of shared data, if it is there; in continuous integration it has to be.
-fn shared(name: &str) -> Option<PathBuf> {
-    let data = std::env::var_os("SOJOURN_SHARED_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
-    let folder = data.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing",
-        folder.display()
-    );
-    eprintln!(
-        "skipped: {} is missing, set SOJOURN_SHARED_DATA",
-        folder.display()
-    );
-    None
-}
-
-fn options(
-    workspace: &Workspace,
-    folder: &std::path::Path,
-    items: &str,
-    log: &str,
-) -> IngestOptions {
+fn options(workspace: &Workspace, folder: &Path, items: &str, log: &str) -> IngestOptions {
     let at = |name: &str| folder.join(name).display().to_string();
     IngestOptions::new(&at(items), &at(log), &workspace.location("dataset"))
 }
 
 #[test]
 fn film_ratings_are_read_with_their_genres_and_descriptions() {
-    let Some(folder) = shared("movietweetings") else {
+    let Some(folder) = shared_data("movietweetings") else {
         return;
     };
     let workspace = Workspace::new();
@@ -59,7 +33,7 @@ fn film_ratings_are_read_with_their_genres_and_descriptions() {
 
 #[test]
 fn purchases_are_read_and_what_one_basket_has_twice_is_accounted_for() {
-    let Some(folder) = shared("online_retail") else {
+    let Some(folder) = shared_data("online_retail") else {
         return;
     };
     let workspace = Workspace::new();
@@ -79,7 +53,7 @@ fn purchases_are_read_and_what_one_basket_has_twice_is_accounted_for() {
 
 #[test]
 fn one_long_history_is_cut_into_windows_and_is_its_own_catalogue() {
-    let Some(folder) = shared("everything_i_know") else {
+    let Some(folder) = shared_data("everything_i_know") else {
         return;
     };
     let workspace = Workspace::new();

@@ -68,11 +68,18 @@ impl Workspace {
 }
 
 pub fn run(options: IngestOptions) -> Result<Manifest, IngestError> {
+    run_with(options, &Arc::default())
+}
+
+pub fn run_with(
+    options: IngestOptions,
+    progress: &Arc<IngestProgress>,
+) -> Result<Manifest, IngestError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(ingest(options, Arc::new(IngestProgress::default())))
+    runtime.block_on(ingest(options, progress.clone()))
 }
 
 /// What an ingest that cannot be done says.

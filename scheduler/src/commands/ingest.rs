@@ -1,13 +1,16 @@
 //! `sojourn ingest`
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use sojourn::dataset::Manifest;
 use sojourn::ingest::{FieldMap, IngestError, IngestOptions, IngestProgress, Phase, ingest as run};
+use sojourn::settings;
 use sojourn::terms::SalienceParams;
 use sojourn_scheduler::cli::IngestArgs;
 use sojourn_scheduler::progress;
@@ -20,43 +23,47 @@ const POLL: Duration = Duration::from_millis(100);
 pub async fn ingest(args: IngestArgs, output: Output) -> Result<Done> {
     let options = options(args)?;
     let out = options.out.clone();
-    let progress = Arc::new(IngestProgress::default());
-    let bar = progress::bar(0, "bytes", output.quiet || output.json);
+    let progress = Arc::new(IngestProgress::until(settings::stop_signal(false)));
     let mut work = std::pin::pin!(run(options, progress.clone()));
+    let mut display = Display::new(output.quiet || output.json);
     let manifest = loop {
         tokio::select! {
             manifest = &mut work => break manifest,
-            () = tokio::time::sleep(POLL) => show(&bar, &progress),
+            () = tokio::time::sleep(POLL) => display.show(&progress),
         }
     };
-    bar.finish_and_clear();
+    display.clear();
     print(&manifest?, &out, output);
     Ok(Done::Well)
 }
 
-fn options(args: IngestArgs) -> Result<IngestOptions> {
+fn options(args: IngestArgs) -> Result<IngestOptions, IngestError> {
     let fields = match (&args.map, &args.mapping) {
         (Some(map), _) => FieldMap::parse(map)?,
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let map: FieldMap = toml::from_str(&text)
-                .map_err(|error| IngestError::Mapping(format!("{}: {error}", path.display())))?;
-            map.check()?
-        }
+        (None, Some(path)) => from_file(path).map_err(IngestError::Mapping)?,
         (None, None) => FieldMap::default(),
     };
+    let mut salience: SalienceParams = match &args.salience {
+        Some(path) => from_file(path)
+            .map_err(|reason| IngestError::Parameter(format!("salience: {reason}")))?,
+        None => SalienceParams::default(),
+    };
+    if let Some(language) = args.language {
+        salience.language = language;
+    }
     let options = IngestOptions {
         items: args.items,
         interactions: args.interactions,
         fields,
         out: args.out,
         force: args.force,
-        memory: args.memory,
+        scratch: args.scratch,
+        memory: args.memory.0,
         users_per_shard: args.users_per_shard,
         interactions_per_shard: args.interactions_per_shard,
         max_rejects: args.max_rejects,
         window: args.window,
-        salience: SalienceParams::default(),
+        salience,
     };
     match &args.movielens {
         Some(folder) => Ok(options.movielens(folder)?),
@@ -64,22 +71,58 @@ fn options(args: IngestArgs) -> Result<IngestOptions> {
     }
 }
 
-fn show(bar: &ProgressBar, progress: &IngestProgress) {
-    let phase = match progress.phase() {
+/// What a TOML file says, or what is wrong with it.
+fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    toml::from_str(&text).map_err(|error| format!("{file}: {error}"))
+}
+
+/// A bar for the phase at hand.
+struct Display {
+    bar: ProgressBar,
+    phase: Option<Phase>,
+    quiet: bool,
+}
+
+impl Display {
+    fn new(quiet: bool) -> Display {
+        Display {
+            bar: ProgressBar::hidden(),
+            phase: None,
+            quiet,
+        }
+    }
+
+    fn show(&mut self, progress: &IngestProgress) {
+        let phase = progress.phase();
+        let (done, total) = progress.position(phase);
+        if self.phase != Some(phase) {
+            self.clear();
+            self.phase = Some(phase);
+            self.bar = progress::bar(total, phase.unit(), self.quiet);
+            self.bar.set_prefix(title(phase));
+        }
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        self.bar.set_message(format!("({} rows)", progress.rows()));
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn title(phase: Phase) -> &'static str {
+    match phase {
         Phase::Items => "reading items",
         Phase::Terms => "counting terms",
         Phase::Catalogue => "writing the catalogue",
         Phase::Interactions => "reading interactions",
+        Phase::Windows => "cutting windows",
         Phase::Shards => "writing shards",
-    };
-    if bar.prefix() != phase {
-        bar.reset();
-        bar.set_prefix(phase);
+        Phase::Upload => "uploading",
     }
-    let (done, total) = progress.position();
-    bar.set_length(total);
-    bar.set_position(done);
-    bar.set_message(format!("({} rows)", progress.rows()));
 }
 
 fn print(manifest: &Manifest, out: &str, output: Output) {
@@ -117,8 +160,9 @@ fn print(manifest: &Manifest, out: &str, output: Output) {
     } else {
         rejects.join(", ")
     };
+    let file = manifest.rejects.as_ref().map_or("", |file| &file.name);
     println!(
-        "  rejected      {rejects}, of {} rows; see {out}/rejects.jsonl",
+        "  rejected      {rejects}, of {} rows; see {out}/{file}",
         counts.rows
     );
 }

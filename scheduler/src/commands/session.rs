@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sojourn::connection::{Redis, RedisOptions};
+use sojourn::dataset::LOCAL_FOLDER;
 use sojourn::settings::{RedisArgs, SettingsError};
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
 use sojourn_scheduler::private::PrivateRedis;
 use tokio::process::Command;
 
 use super::usage;
-
-/// Folder beside the dataset's files that holds the private server's data and the logs of a local
-/// deployment. It is no part of the dataset.
-const LOCAL_FOLDER: &str = "local";
 
 /// A connection, and the private server that it may be to.
 pub struct Session {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 
 use super::{RowReader, Sink};
 use crate::ingest::IngestError;
-use crate::ingest::fields::Cell;
+use crate::ingest::cell::Cell;
 use crate::ingest::source::Source;
 
 impl RowReader<'_> {
@@ -32,6 +32,7 @@ impl RowReader<'_> {
         for batch in builder.with_projection(mask).build().map_err(broken)? {
             let batch = batch.map_err(|error| source.unreadable(error))?;
             let before = line;
+            self.progress.check()?;
             self.read_batch(source, &batch, &mut line, sink)?;
             // Columns are not read from front to back: what is done is told by rows.
             let share = |rows_done: u64| {
@@ -59,10 +60,20 @@ impl RowReader<'_> {
         for row in 0..batch.num_rows() {
             *line += 1;
             let cells = self.cells(&positions, |position| columns[position].cell(row));
-            sink.row(*line, &cells, || {
+            let excerpt = || {
                 let texts: Vec<String> = cells.iter().map(Cell::text).collect();
                 texts.join(",")
-            })?;
+            };
+            let lost = (0..columns.len()).find(|&position| columns[position].has_lost(row));
+            match lost {
+                None => sink.row(*line, &cells, excerpt)?,
+                Some(position) => {
+                    let name = batch.schema_ref().field(position).name();
+                    let why = columns[position].why_lost();
+                    let message = format!("column {name:?} {why}");
+                    sink.unparsable(*line, 1, &message, excerpt().as_bytes())?;
+                }
+            }
         }
         Ok(())
     }
@@ -138,12 +149,14 @@ fn kind(found: &DataType) -> Option<Kind> {
 struct Column {
     kind: Kind,
     array: ArrayRef,
+    /// As it is in the file, if some of its values got lost on the way into that form.
+    original: Option<ArrayRef>,
 }
 
 impl Column {
-    fn new(array: &ArrayRef) -> Result<Column, arrow_schema::ArrowError> {
-        let kind = kind(array.data_type()).unwrap_or(Kind::Text);
-        let target = match (kind, array.data_type()) {
+    fn new(original: &ArrayRef) -> Result<Column, arrow_schema::ArrowError> {
+        let kind = kind(original.data_type()).unwrap_or(Kind::Text);
+        let target = match (kind, original.data_type()) {
             (Kind::Text, _) => DataType::Utf8,
             (Kind::Integer, _) => DataType::Int64,
             (Kind::Float, _) => DataType::Float64,
@@ -153,8 +166,31 @@ impl Column {
             }
             (Kind::List, found) => found.clone(),
         };
-        let array = arrow_cast::cast(array, &target)?;
-        Ok(Column { kind, array })
+        // What cannot be cast becomes null, and is found by that.
+        let array = arrow_cast::cast(original, &target)?;
+        let lost = nulls(&array) > nulls(original);
+        Ok(Column {
+            kind,
+            array,
+            original: lost.then(|| original.clone()),
+        })
+    }
+
+    /// Whether the file has a value there that cannot be read.
+    fn has_lost(&self, row: usize) -> bool {
+        let Some(original) = &self.original else {
+            return false;
+        };
+        nulls(&self.array.slice(row, 1)) > nulls(&original.slice(row, 1))
+    }
+
+    /// What is to be said of such values.
+    fn why_lost(&self) -> &'static str {
+        match self.kind {
+            Kind::Text | Kind::List => "is not UTF-8",
+            Kind::Time => "is a time beyond what can be counted in milliseconds",
+            Kind::Integer | Kind::Float => "is a number beyond what can be read",
+        }
     }
 
     fn cell(&self, row: usize) -> Cell<'_> {
@@ -179,4 +215,19 @@ impl Column {
             }
         }
     }
+}
+
+/// How many values a column has not, in lists and in dictionaries, too.
+fn nulls(array: &ArrayRef) -> usize {
+    fn in_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> usize {
+        let offsets = lists.value_offsets();
+        let (first, last) = (offsets[0].as_usize(), offsets[lists.len()].as_usize());
+        lists
+            .values()
+            .slice(first, last - first)
+            .logical_null_count()
+    }
+    let lists = array.as_list_opt::<i32>().map(in_lists);
+    let large = || array.as_list_opt::<i64>().map(in_lists);
+    array.logical_null_count() + lists.or_else(large).unwrap_or(0)
 }

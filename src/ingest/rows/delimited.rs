@@ -1,78 +1,55 @@
 //! CSV: a header row, then rows; separated by comma, semicolon or tab.
 
 use std::borrow::Cow;
-use std::cell::Cell as Counter;
-use std::io::{self, BufRead, Read};
-use std::rc::Rc;
+use std::io::BufRead;
 
+use super::records::{Next, Record, Records};
 use super::{MAX_ROW, RowReader, Sink};
 use crate::ingest::IngestError;
-use crate::ingest::fields::Cell;
+use crate::ingest::cell::Cell;
 use crate::ingest::source::Source;
-
-/// Written at the beginning of UTF-8 by some programs.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl RowReader<'_> {
     pub(super) fn read_csv(&self, source: &Source, sink: &mut Sink<'_>) -> Result<(), IngestError> {
         let mut input = source.open(self.progress)?;
-        let start = input.fill_buf().map_err(|error| source.unreadable(error))?;
-        let bom = start.starts_with(BYTE_ORDER_MARK);
+        let start = input.fill_buf().map_err(|error| source.failed(error))?;
         let delimiter = delimiter(start);
-        if bom {
-            input.consume(BYTE_ORDER_MARK.len());
-        }
-        let row_bytes = Rc::new(Counter::new(0));
-        let input = RowLimit {
-            input,
-            row_bytes: row_bytes.clone(),
-        };
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(input);
-        let broken = |line: u64, error: csv::Error| match error.kind() {
-            csv::ErrorKind::Io(error) => source.unreadable(format!("line {line}: {error}")),
-            _ => source.unreadable(error),
-        };
-        let header: Vec<String> = reader
-            .byte_headers()
-            .map_err(|error| broken(1, error))?
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-            .collect();
-        if header.is_empty() {
+        let mut records = Records::new(input, delimiter);
+        let mut record = Record::default();
+        if !next(source, &mut records, &mut record)? {
             return Ok(());
         }
+        let header: Vec<String> = record
+            .cells()
+            .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+            .collect();
         let positions = self.positions(source, &header)?;
-        let mut record = csv::ByteRecord::new();
-        loop {
-            row_bytes.set(0);
-            let next = reader.position().line();
-            if !reader
-                .read_byte_record(&mut record)
-                .map_err(|error| broken(next, error))?
-            {
-                return Ok(());
-            }
-            let line = record.position().map_or(next, csv::Position::line);
-            if record.len() != header.len() {
+        while next(source, &mut records, &mut record)? {
+            let problem = if records.is_spoiled(&record) {
+                Some("a quote in it is not closed, or stands where none may".to_owned())
+            } else if record.len() != header.len() {
                 let (cells, columns) = (record.len(), header.len());
-                let mut message = format!("it has {cells} cells, and the header has {columns}");
-                let end = reader.position().line();
-                if end > line + 1 {
-                    message += &format!("; it goes on to line {}: is a quote not closed?", end - 1);
+                Some(format!(
+                    "it has {cells} cells, and the header has {columns}"
+                ))
+            } else {
+                None
+            };
+            if let Some(mut problem) = problem {
+                if record.lines > 1 {
+                    let last = record.line + record.lines - 1;
+                    problem += &format!("; with its quotes it goes on to line {last}");
                 }
-                sink.unparsable(line, &message, record.as_slice())?;
+                sink.unparsable(record.line, record.lines, &problem, &record.raw)?;
                 continue;
             }
-            let text = |position: usize| std::str::from_utf8(&record[position]);
+            let text = |position: usize| std::str::from_utf8(record.cell(position));
             if positions
                 .iter()
                 .flatten()
                 .any(|&position| text(position).is_err())
             {
-                sink.unparsable(line, "it is not UTF-8", record.as_slice())?;
+                sink.unparsable(record.line, 1, "it is not UTF-8", &record.raw)?;
                 continue;
             }
             let cell = |position: usize| match text(position) {
@@ -80,32 +57,27 @@ impl RowReader<'_> {
                 Ok(text) => Cell::Text(Cow::Borrowed(text)),
             };
             let cells = self.cells(&positions, cell);
-            sink.row(line, &cells, || {
-                let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
-                cells.join(",")
+            sink.row(record.line, &cells, || {
+                String::from_utf8_lossy(&record.raw).trim_end().to_owned()
             })?;
         }
+        Ok(())
     }
 }
 
-/// Refuses to read more than the longest row into one row. The reader of CSV itself would take
-/// all of a file in which a quote is not closed.
-struct RowLimit<R> {
-    input: R,
-    row_bytes: Rc<Counter<u64>>,
-}
-
-impl<R: Read> Read for RowLimit<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.row_bytes.get() > MAX_ROW {
-            return Err(io::Error::other(format!(
-                "the row that begins there is longer than {MAX_ROW} bytes: a quote in it is not \
-                 closed"
-            )));
-        }
-        let read = self.input.read(buffer)?;
-        self.row_bytes.set(self.row_bytes.get() + read as u64);
-        Ok(read)
+fn next(
+    source: &Source,
+    records: &mut Records<impl BufRead>,
+    record: &mut Record,
+) -> Result<bool, IngestError> {
+    match records.read(record).map_err(|error| source.failed(error))? {
+        Next::Row => Ok(true),
+        Next::End => Ok(false),
+        Next::TooLong => Err(source.unreadable(format!(
+            "the row that begins on line {} is longer than {MAX_ROW} bytes: a quote in it is not \
+             closed",
+            record.line
+        ))),
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{MAX_ROW, RowReader, Sink, joined, missing_column};
 use crate::ingest::IngestError;
-use crate::ingest::fields::{Cell, FieldColumns};
+use crate::ingest::cell::Cell;
+use crate::ingest::mapping::FieldColumns;
 use crate::ingest::source::Source;
 
 /// Objects after which a key that none of them has is missing from the file, and not from them.
@@ -27,14 +28,14 @@ impl RowReader<'_> {
         loop {
             line.clear();
             let read = input.by_ref().take(MAX_ROW).read_until(b'\n', &mut line);
-            if read.map_err(|error| source.unreadable(error))? == 0 {
+            if read.map_err(|error| source.failed(error))? == 0 {
                 return keys.check(source);
             }
             number += 1;
             if line.len() as u64 == MAX_ROW && !line.ends_with(b"\n") {
                 let message = format!("the line is longer than {MAX_ROW} bytes");
-                sink.unparsable(number, &message, &line)?;
-                skip_line(&mut input).map_err(|error| source.unreadable(error))?;
+                sink.unparsable(number, 1, &message, &line)?;
+                skip_line(&mut input).map_err(|error| source.failed(error))?;
                 continue;
             }
             if line.iter().all(u8::is_ascii_whitespace) {
@@ -43,7 +44,7 @@ impl RowReader<'_> {
             let object = match parse(&line) {
                 Ok(object) => object,
                 Err(message) => {
-                    sink.unparsable(number, &message, &line)?;
+                    sink.unparsable(number, 1, &message, &line)?;
                     continue;
                 }
             };
@@ -70,9 +71,9 @@ fn parse(line: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Which fields have had a key, and the keys of the first object.
+/// Which keys that must be there have not been, and the keys of the first object.
 struct Keys<'a> {
-    unseen: Vec<&'a FieldColumns>,
+    unseen: Vec<(&'a FieldColumns, &'a str)>,
     objects: u64,
     found: String,
 }
@@ -82,8 +83,9 @@ impl<'a> Keys<'a> {
         let needed = fields
             .iter()
             .filter(|field| field.field.required || field.named);
+        let keys = needed.flat_map(|field| field.columns.iter().map(move |key| (field, &**key)));
         Keys {
-            unseen: needed.collect(),
+            unseen: keys.collect(),
             objects: 0,
             found: String::new(),
         }
@@ -98,10 +100,12 @@ impl<'a> Keys<'a> {
             self.found = keys.join(", ");
         }
         self.objects += 1;
-        let has = |field: &FieldColumns| field.columns.iter().any(|key| object.contains_key(key));
-        self.unseen.retain(|field| !has(field));
-        match self.unseen.iter().find(|field| field.field.required) {
-            Some(field) if self.objects >= PROOF => Err(self.missing(field, source)),
+        self.unseen.retain(|(_, key)| !object.contains_key(*key));
+        let required = self.unseen.iter().find(|(field, _)| field.field.required);
+        match required {
+            Some((field, key)) if self.objects >= PROOF => {
+                Err(missing_column(source, field, key, &self.found))
+            }
             _ => Ok(()),
         }
     }
@@ -109,13 +113,11 @@ impl<'a> Keys<'a> {
     /// At the end of the file.
     fn check(&self, source: &Source) -> Result<(), IngestError> {
         match self.unseen.first() {
-            Some(field) if self.objects > 0 => Err(self.missing(field, source)),
+            Some((field, key)) if self.objects > 0 => {
+                Err(missing_column(source, field, key, &self.found))
+            }
             _ => Ok(()),
         }
-    }
-
-    fn missing(&self, field: &FieldColumns, source: &Source) -> IngestError {
-        missing_column(source, field, &field.columns.join("+"), &self.found)
     }
 }
 

@@ -4,11 +4,13 @@ mod columnar;
 mod delimited;
 mod json;
 mod movielens;
+mod records;
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::fields::{Cell, FieldColumns, Refusal};
+use super::cell::{Cell, Refusal};
+use super::mapping::FieldColumns;
 use super::rejects::{Position, Reason, Rejects};
 use super::source::{Format, Source};
 use super::{IngestError, IngestProgress};
@@ -46,7 +48,7 @@ impl Sink<'_> {
         cells: &[Cell<'_>],
         excerpt: impl FnOnce() -> String,
     ) -> Result<(), IngestError> {
-        self.count();
+        self.count(1);
         let file = self.file;
         let position = Position { file, line };
         match (self.take)(position, cells)? {
@@ -55,19 +57,28 @@ impl Sink<'_> {
         }
     }
 
-    fn unparsable(&mut self, line: u64, message: &str, row: &[u8]) -> Result<(), IngestError> {
-        self.count();
+    /// Rejects what is no row. Where it takes several lines, nobody knows how many rows it was to
+    /// be: each line counts as one.
+    fn unparsable(
+        &mut self,
+        line: u64,
+        lines: u64,
+        message: &str,
+        row: &[u8],
+    ) -> Result<(), IngestError> {
+        self.count(lines);
         let file = self.file;
         let position = Position { file, line };
         let excerpt = String::from_utf8_lossy(&row[..row.len().min(EXCERPT)]);
+        let reason = Reason::Unparsable;
         self.rejects
-            .reject(position, Reason::Unparsable, message, &excerpt)
+            .reject_lines(position, lines, reason, message, excerpt.trim_end())
     }
 
-    fn count(&mut self) {
-        self.rows += 1;
-        self.rejects.count_row();
-        self.progress.count_row();
+    fn count(&mut self, rows: u64) {
+        self.rows += rows;
+        self.rejects.count_rows(rows);
+        self.progress.count_rows(rows);
     }
 }
 
@@ -93,7 +104,7 @@ impl RowReader<'_> {
             Format::Csv => self.read_csv(source, &mut sink)?,
             Format::Jsonl => self.read_jsonl(source, &mut sink)?,
             Format::Parquet => self.read_parquet(source, &mut sink)?,
-            Format::Dat => self.read_dat(source, &mut sink)?,
+            Format::MovieLens => self.read_movielens(source, &mut sink)?,
         }
         Ok(sink.rows)
     }

@@ -1,198 +1,15 @@
-//! Which columns are which fields, and how cells become values.
+//! How cells become values.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 
-use super::IngestError;
 use super::rejects::Reason;
 
 /// Longest id, in bytes: ids are parts of Redis keys.
 const MAX_ID: usize = 512;
-
-/// A field of items or interactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// What it is called in a mapping.
-    pub name: &'static str,
-    /// Whether every file must have it.
-    pub required: bool,
-    /// Whether it holds several texts.
-    pub list: bool,
-}
-
-const fn required(name: &'static str) -> Field {
-    Field {
-        name,
-        required: true,
-        list: false,
-    }
-}
-
-const fn optional(name: &'static str) -> Field {
-    Field {
-        name,
-        required: false,
-        list: false,
-    }
-}
-
-const fn list(name: &'static str) -> Field {
-    Field {
-        name,
-        required: false,
-        list: true,
-    }
-}
-
-/// Fields of an item, in the order in which rows give them.
-pub const ITEM_FIELDS: [Field; 6] = [
-    required("item_id"),
-    required("title"),
-    optional("description"),
-    list("tags"),
-    list("queries"),
-    optional("popularity"),
-];
-
-/// Fields of an interaction, in the order in which rows give them.
-pub const INTERACTION_FIELDS: [Field; 4] = [
-    required("user_id"),
-    required("item_id"),
-    required("timestamp"),
-    optional("weight"),
-];
-
-/// Which columns are which fields. A field that is not mentioned is the column of its own name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FieldMap {
-    /// Columns of the fields of items.
-    pub items: BTreeMap<String, Columns>,
-    /// Columns of the fields of interactions.
-    pub interactions: BTreeMap<String, Columns>,
-}
-
-/// The columns of one field, joined where there are several.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Columns {
-    /// One, or several joined by plus signs.
-    Text(String),
-    /// Several.
-    List(Vec<String>),
-}
-
-impl Columns {
-    fn names(&self) -> Vec<String> {
-        match self {
-            Columns::Text(text) => text.split('+').map(|name| name.trim().to_owned()).collect(),
-            Columns::List(names) => names.clone(),
-        }
-    }
-}
-
-impl FieldMap {
-    /// A mapping as given on the command line: `item_id=imdb,tags=genres+keywords`. A field that
-    /// items and interactions share, such as `item_id`, is mapped for both.
-    ///
-    /// # Errors
-    /// The part that makes no sense.
-    pub fn parse(text: &str) -> Result<FieldMap, IngestError> {
-        let mut map = FieldMap::default();
-        for part in text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            let Some((field, columns)) = part.split_once('=') else {
-                return Err(IngestError::Mapping(format!(
-                    "{part:?} is not of the form field=column"
-                )));
-            };
-            let columns = Columns::Text(columns.into());
-            map.items.insert(field.trim().into(), columns.clone());
-            map.interactions.insert(field.trim().into(), columns);
-        }
-        let known = |fields: &[Field], name: &String| fields.iter().any(|f| f.name == name);
-        let unknown = map
-            .items
-            .keys()
-            .find(|name| !known(&ITEM_FIELDS, name) && !known(&INTERACTION_FIELDS, name));
-        if let Some(name) = unknown {
-            return Err(unknown_field(
-                name,
-                &[&ITEM_FIELDS[..], &INTERACTION_FIELDS[..]].concat(),
-            ));
-        }
-        map.items.retain(|name, _| known(&ITEM_FIELDS, name));
-        map.interactions
-            .retain(|name, _| known(&INTERACTION_FIELDS, name));
-        Ok(map)
-    }
-
-    /// A mapping as written in a file: tables `[items]` and `[interactions]` of `field = "column"`
-    /// or `field = ["column", ...]`.
-    ///
-    /// # Errors
-    /// What makes no sense.
-    pub fn check(self) -> Result<FieldMap, IngestError> {
-        for (map, fields) in [
-            (&self.items, &ITEM_FIELDS[..]),
-            (&self.interactions, &INTERACTION_FIELDS[..]),
-        ] {
-            if let Some(name) = map
-                .keys()
-                .find(|name| fields.iter().all(|f| f.name != **name))
-            {
-                return Err(unknown_field(name, fields));
-            }
-        }
-        Ok(self)
-    }
-
-    /// The columns of each item field.
-    pub(super) fn item_columns(&self) -> Vec<FieldColumns> {
-        columns(&ITEM_FIELDS, &self.items)
-    }
-
-    /// The columns of each interaction field.
-    pub(super) fn interaction_columns(&self) -> Vec<FieldColumns> {
-        columns(&INTERACTION_FIELDS, &self.interactions)
-    }
-}
-
-/// A field with its columns.
-#[derive(Clone, Debug)]
-pub(super) struct FieldColumns {
-    pub field: Field,
-    pub columns: Vec<String>,
-    /// Whether the mapping names it, so that its columns must be there.
-    pub named: bool,
-}
-
-fn columns(fields: &[Field], map: &BTreeMap<String, Columns>) -> Vec<FieldColumns> {
-    let of = |field: &Field| FieldColumns {
-        field: *field,
-        columns: map
-            .get(field.name)
-            .map_or_else(|| vec![field.name.into()], Columns::names),
-        named: map.contains_key(field.name),
-    };
-    fields.iter().map(of).collect()
-}
-
-fn unknown_field(name: &str, fields: &[Field]) -> IngestError {
-    let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
-    IngestError::Mapping(format!(
-        "there is no field {name:?}; fields are {}",
-        known.join(", ")
-    ))
-}
 
 /// What a row has for a field.
 #[derive(Clone, Debug, PartialEq)]
@@ -284,7 +101,7 @@ impl Cell<'_> {
         }
     }
 
-    /// A time in milliseconds since 1970. Numbers are seconds, milliseconds, microseconds or
+    /// A time in milliseconds since 1970, of the years -9999 to 9999. Numbers are seconds, milliseconds, microseconds or
     /// nanoseconds, told apart by their size: seconds up to the year 5138, and so on. Text is RFC
     /// 3339, or a date with or without a time, which is UTC.
     pub fn time(&self, field: &str) -> Result<i64, Refusal> {
@@ -296,13 +113,15 @@ impl Cell<'_> {
             Cell::Missing => return Err((Reason::MissingValue, format!("{field} is missing"))),
             Cell::List(_) => None,
         };
-        time.ok_or_else(|| {
-            invalid(
-                field,
-                self,
-                "seconds since 1970, 2026-11-24 or 2026-11-24T08:30:00Z",
-            )
-        })
+        let Some(time) = time else {
+            let examples = "seconds since 1970, 2026-11-24 or 2026-11-24T08:30:00Z";
+            return Err(invalid(field, self, examples));
+        };
+        // Nobody could say the date of any other.
+        match Timestamp::from_millisecond(time) {
+            Ok(_) => Ok(time),
+            Err(_) => Err(invalid(field, self, "a time of the years -9999 to 9999")),
+        }
     }
 }
 
@@ -397,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_no_calendar_has_is_refused() {
+        for cell in [Cell::Time(i64::MAX), Cell::Time(-400_000_000_000_000)] {
+            let message = cell.time("timestamp").unwrap_err().1;
+            assert!(message.contains("-9999 to 9999"), "{cell:?}: {message}");
+        }
+        assert!(text("9999-12-30").time("t").is_ok());
+    }
+
+    #[test]
     fn lists_are_split_at_the_separator_they_use() {
         assert_eq!(text("Drama|Film, Noir").list(), ["Drama", "Film, Noir"]);
         assert_eq!(text("a, b").list(), ["a", "b"]);
@@ -410,17 +238,5 @@ mod tests {
         for bad in ["NaN", "-1", "inf", "1e300", "many"] {
             assert!(text(bad).weight("weight").is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_mapping_of_an_unknown_field_lists_the_known_ones() {
-        let error = FieldMap::parse("item=imdb").unwrap_err().to_string();
-        assert!(
-            error.contains("\"item\"") && error.contains("item_id"),
-            "{error}"
-        );
-        let map = FieldMap::parse("item_id=imdb,tags=genres+cast").unwrap();
-        assert_eq!(map.item_columns()[3].columns, ["genres", "cast"]);
-        assert_eq!(map.interaction_columns()[1].columns, ["imdb"]);
     }
 }
