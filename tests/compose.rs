@@ -274,7 +274,7 @@ fn secrets_and_the_log_can_be_set_for_every_service_that_reads_them() {
 #[test]
 fn every_setting_can_be_set_from_outside_under_its_own_name() {
     // Where a container keeps what is temporary is given by its file system.
-    const FIXED: [&str; 2] = ["SOJOURN_CACHE", "TMPDIR"];
+    const FIXED: [&str; 3] = ["SOJOURN_CACHE", "SOJOURN_SCRATCH", "TMPDIR"];
     for (name, service) in ours() {
         for (variable, value) in variables(&service) {
             if FIXED.contains(&variable.as_str()) || value.is_null() {
@@ -535,7 +535,7 @@ fn what_may_be_large_is_written_to_disk_and_not_to_memory() {
     for (name, service) in ours() {
         let volumes = words(&service["volumes"]);
         let on_disk = |folder: &str| volumes.iter().any(|v| v.ends_with(&format!(":{folder}")));
-        for variable in ["TMPDIR", "SOJOURN_CACHE"] {
+        for variable in ["TMPDIR", "SOJOURN_CACHE", "SOJOURN_SCRATCH"] {
             if let Some(folder) = variables(&service).get(variable) {
                 assert!(on_disk(text(folder)), "{name}: {variable}");
             }
