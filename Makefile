@@ -37,7 +37,7 @@ lint:
 # With --examples, of which there are none, what tests need counts too: dependencies are then those
 # that clippy has checked already, and not checked a second time.
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --lib --bins --examples
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --lib --bin sojourn-worker --examples
 
 deny: cargo-deny
 	scripts/deny

@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -273,7 +274,7 @@ fn secrets_and_the_log_can_be_set_for_every_service_that_reads_them() {
 #[test]
 fn every_setting_can_be_set_from_outside_under_its_own_name() {
     // Where a container keeps what is temporary is given by its file system.
-    const FIXED: [&str; 2] = ["SOJOURN_CACHE", "TMPDIR"];
+    const FIXED: [&str; 3] = ["SOJOURN_CACHE", "SOJOURN_SCRATCH", "TMPDIR"];
     for (name, service) in ours() {
         for (variable, value) in variables(&service) {
             if FIXED.contains(&variable.as_str()) || value.is_null() {
@@ -314,12 +315,14 @@ fn stand_in(folder: &Path, name: &str, script: &str) -> String {
 
 /// The process of the service `redis`, with the server under test, on a socket in `folder`.
 fn start_redis(folder: &Path, password: &str) -> Running {
-    let (server, folder) = (server_program(), folder.display());
+    let socket = folder.join("redis.sock");
     let script = format!(
-        "exec '{}' \"$@\" --port 0 --unixsocket '{folder}/redis.sock' --dir '{folder}'",
-        server.display()
+        "exec '{}' \"$@\" --port 0 --unixsocket '{}' --dir '{}'",
+        server_program().display(),
+        socket.display(),
+        folder.display()
     );
-    let path = stand_in(Path::new(&folder.to_string()), "redis-server", &script);
+    let path = stand_in(folder, "redis-server", &script);
     let services = services();
     let command = words(&services["redis"]["command"]);
     let child = Command::new(command[0])
@@ -330,7 +333,9 @@ fn start_redis(folder: &Path, password: &str) -> Running {
         .stdout(Stdio::null())
         .spawn()
         .expect("sh runs");
-    Running(child)
+    let redis = Running(child);
+    wait_for("the server", || UnixStream::connect(&socket).ok());
+    redis
 }
 
 async fn login(folder: &Path, password: Option<&str>) -> Result<Redis, ConnectError> {
@@ -345,9 +350,6 @@ async fn the_redis_lets_in_who_knows_the_password_and_shows_it_to_nobody() {
     const PASSWORD: &str = "p$PATH \"#'\\ \u{e9}";
     let folder = tempfile::tempdir().expect("a temporary folder");
     let redis = start_redis(folder.path(), PASSWORD);
-    wait_for("the socket", || {
-        folder.path().join("redis.sock").exists().then_some(())
-    });
 
     let server = login(folder.path(), Some(PASSWORD))
         .await
@@ -379,9 +381,6 @@ async fn the_redis_lets_in_who_knows_the_password_and_shows_it_to_nobody() {
 async fn the_redis_wants_no_password_when_there_is_none() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let _redis = start_redis(folder.path(), "");
-    wait_for("the socket", || {
-        folder.path().join("redis.sock").exists().then_some(())
-    });
     login(folder.path(), None)
         .await
         .expect("everybody is let in");
@@ -488,11 +487,12 @@ fn images_are_pinned() {
         let image = text(&service["image"]).to_owned();
         let tag = image.rsplit(':').next().expect("a tag");
         // redis:8.2.8-bookworm, llama.cpp:server-b10290; ours is built here.
-        let full = tag.split('-').any(|part| part.split('.').count() == 3)
-            || tag
-                .rsplit('-')
-                .next()
-                .is_some_and(|build| build.len() > 4 && build.starts_with('b'));
+        let is_number = |text: &str| text.parse::<u32>().is_ok();
+        let full = tag.split('-').any(|part| {
+            let numbers: Vec<&str> = part.split('.').collect();
+            let is_build = part.strip_prefix('b').is_some_and(is_number);
+            is_build || (numbers.len() == 3 && numbers.into_iter().all(is_number))
+        });
         assert!(full || image.starts_with("sojourn:"), "{name}: {image}");
     }
 }
@@ -535,7 +535,7 @@ fn what_may_be_large_is_written_to_disk_and_not_to_memory() {
     for (name, service) in ours() {
         let volumes = words(&service["volumes"]);
         let on_disk = |folder: &str| volumes.iter().any(|v| v.ends_with(&format!(":{folder}")));
-        for variable in ["TMPDIR", "SOJOURN_CACHE"] {
+        for variable in ["TMPDIR", "SOJOURN_CACHE", "SOJOURN_SCRATCH"] {
             if let Some(folder) = variables(&service).get(variable) {
                 assert!(on_disk(text(folder)), "{name}: {variable}");
             }
