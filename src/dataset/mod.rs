@@ -44,7 +44,7 @@ pub const REJECTS_FILE: &str = "rejects.jsonl";
 /// Beside the files of a local dataset, and no part of it: the data of the private Redis that works
 /// with it, and its logs.
 pub const LOCAL_FOLDER: &str = "local";
-/// In the same place: where that Redis listens, as a URL. It stays after the server has ended.
+/// In the same place, while that Redis runs: where it listens, as a URL.
 pub const SERVER_ADDRESS_FILE: &str = "local/redis/address";
 
 /// A dataset that cannot be read.
