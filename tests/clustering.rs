@@ -56,7 +56,7 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
     if let Some(mu) = params.merge {
         loop {
             let sums: Vec<Dense> = journeys.iter().map(|members| sum(members, items)).collect();
-            let closest: Vec<Option<usize>> = (0..sums.len())
+            let closest: Vec<Option<(f64, usize)>> = (0..sums.len())
                 .map(|this| {
                     let similarities: Vec<f64> = (0..sums.len())
                         .map(|other| {
@@ -67,28 +67,11 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
                             }
                         })
                         .collect();
-                    Some(
-                        join(&similarities, f64::from(mu), Assign::Nearest)?
-                            .first()
-                            .copied(),
-                    )
+                    let closest = join(&similarities, f64::from(mu), Assign::Nearest)?;
+                    Some(closest.first().map(|&at| (similarities[at], at)))
                 })
                 .collect::<Option<_>>()?;
-            let mut merged = false;
-            for older in 0..closest.len() {
-                let Some(younger) = closest[older] else {
-                    continue;
-                };
-                if older < younger && closest[younger] == Some(older) {
-                    let members = std::mem::take(&mut journeys[younger]);
-                    journeys[older].extend(members);
-                    journeys[older].sort_unstable();
-                    journeys[older].dedup();
-                    merged = true;
-                }
-            }
-            journeys.retain(|members| !members.is_empty());
-            if !merged {
+            if !merge_closest(&mut journeys, &closest) {
                 break;
             }
         }
@@ -142,6 +125,44 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
         dropped,
         without_terms: without_terms.collect(),
     })
+}
+
+/// The most similar first, every journey joins its closest, unless that one has joined another. Of
+/// two that are each other's closest, the one that fewer are close to joins, or else the younger.
+fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>]) -> bool {
+    let claims = |of: usize| {
+        closest
+            .iter()
+            .flatten()
+            .filter(|closest| closest.1 == of)
+            .count()
+    };
+    let mut order: Vec<(usize, f64, usize)> = closest
+        .iter()
+        .enumerate()
+        .filter_map(|(from, &closest)| closest.map(|(similarity, to)| (from, similarity, to)))
+        .collect();
+    order.sort_by(|a, b| {
+        let first = b.1.total_cmp(&a.1);
+        first
+            .then(claims(a.0).cmp(&claims(b.0)))
+            .then(b.0.cmp(&a.0))
+    });
+    let mut has_joined = vec![false; journeys.len()];
+    let mut was_joined = vec![false; journeys.len()];
+    for &(from, _, to) in &order {
+        if has_joined[to] || was_joined[from] {
+            continue;
+        }
+        (has_joined[from], was_joined[to]) = (true, true);
+        let members = std::mem::take(&mut journeys[from]);
+        journeys[to].extend(members);
+        journeys[to].sort_unstable();
+        journeys[to].dedup();
+    }
+    journeys.retain(|members| !members.is_empty());
+    journeys.sort();
+    !order.is_empty()
 }
 
 /// The journeys that an item of these similarities joins.

@@ -9,6 +9,7 @@ mod extractor;
 mod icpc;
 mod identity;
 mod index;
+mod merge;
 mod params;
 mod sum;
 mod vectors;
