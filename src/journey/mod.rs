@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use extractor::{Extraction, Extractor};
 pub use icpc::{Clusters, Icpc};
-pub use identity::keep_identity;
+pub use identity::{Members, keep_identity};
 pub use params::{Assign, InvalidParams, JourneyParams};
 pub use vectors::{ItemVectors, Vector};
 

@@ -106,10 +106,13 @@ impl ExtractionWorker {
                 .iter()
                 .zip(stored)
                 .map(|(&at, stored)| {
-                    let mut journeys = found[at].extraction.journeys.clone();
+                    let Extraction {
+                        journeys, members, ..
+                    } = &found[at].extraction;
+                    let mut journeys = journeys.clone();
                     if let Some(stored) = &stored {
                         let same_run = stored.meta.epoch == job.epoch;
-                        keep_identity(&stored.journeys, &mut journeys, same_run);
+                        keep_identity(&stored.journeys, &mut journeys, members, same_run);
                     }
                     let meta = Meta {
                         epoch: job.epoch,
