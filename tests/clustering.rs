@@ -71,7 +71,7 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
                     Some(closest.first().map(|&at| (similarities[at], at)))
                 })
                 .collect::<Option<_>>()?;
-            if !merge_closest(&mut journeys, &closest) {
+            if !merge_closest(&mut journeys, &closest)? {
                 break;
             }
         }
@@ -127,9 +127,11 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
     })
 }
 
-/// The most similar first, every journey joins its closest, unless that one has joined another. Of
-/// two that are each other's closest, the one that fewer are close to joins, or else the younger.
-fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>]) -> bool {
+/// The most similar first, every journey chooses its closest, unless that one has chosen another.
+/// Of two that are each other's closest, the one that fewer are close to chooses, or else the
+/// younger. Then of all that chose the same, the first half is merged with it. Says whether there
+/// were any; `None` when it hung on rounding noise.
+fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>]) -> Option<bool> {
     let claims = |of: usize| {
         closest
             .iter()
@@ -148,21 +150,32 @@ fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>])
             .then(claims(a.0).cmp(&claims(b.0)))
             .then(b.0.cmp(&a.0))
     });
-    let mut has_joined = vec![false; journeys.len()];
-    let mut was_joined = vec![false; journeys.len()];
-    for &(from, _, to) in &order {
-        if has_joined[to] || was_joined[from] {
-            continue;
+    let mut has_chosen = vec![false; journeys.len()];
+    let mut chosen_by: Vec<Vec<(f64, usize)>> = vec![Vec::new(); journeys.len()];
+    for &(from, similarity, to) in &order {
+        if !has_chosen[to] && chosen_by[from].is_empty() {
+            has_chosen[from] = true;
+            chosen_by[to].push((similarity, from));
         }
-        (has_joined[from], was_joined[to]) = (true, true);
-        let members = std::mem::take(&mut journeys[from]);
-        journeys[to].extend(members);
-        journeys[to].sort_unstable();
-        journeys[to].dedup();
+    }
+    for (to, chosen_by) in chosen_by.iter().enumerate() {
+        let half = chosen_by.len().div_ceil(2);
+        let (merged, left) = chosen_by.split_at(half);
+        if let (Some(last), Some(next)) = (merged.last(), left.first()) {
+            if last.0 - next.0 < NOISE {
+                return None;
+            }
+        }
+        for &(_, from) in merged {
+            let members = std::mem::take(&mut journeys[from]);
+            journeys[to].extend(members);
+            journeys[to].sort_unstable();
+            journeys[to].dedup();
+        }
     }
     journeys.retain(|members| !members.is_empty());
     journeys.sort();
-    !order.is_empty()
+    Some(!order.is_empty())
 }
 
 /// The journeys that an item of these similarities joins.

@@ -39,12 +39,38 @@ impl Neighbours {
 
     /// For each journey the one that it joins, if any; that one joins none.
     ///
-    /// A journey joins its nearest, unless that one joins another itself: then its similarity to
-    /// what comes of the two is not known, and the next round decides. Of two that are each other's
-    /// nearest, the one that is nearest to fewer others joins (ties: the younger), so that all of
-    /// its neighbours can join a hub in one round. None of this hangs on the order of the journeys
-    /// but for ties.
+    /// A journey joins its nearest, a hub, unless that one joins another itself: then its similarity
+    /// to what comes of the two is not known, and the next round decides. Of two that are each
+    /// other's nearest, the hub is the one that is nearest to more others (ties: the older).
+    ///
+    /// Of the journeys that would join one hub, the nearer half does; the others are compared with
+    /// what the hub has become. So far pairs wait for near ones, and still a hub takes in all its
+    /// neighbours in as many rounds as their number can be halved. None of this hangs on the order
+    /// of the journeys but for ties.
     pub fn joining(&self) -> Vec<Option<u32>> {
+        let moves = self.moves();
+        // Hub, similarity, journey.
+        let mut joiners: Vec<(u32, f64, u32)> = Vec::new();
+        for (journey, (its_move, nearest)) in (0..).zip(moves.into_iter().zip(&self.nearest)) {
+            if let (Some(Move::Joins), Some((hub, similarity))) = (its_move, *nearest) {
+                joiners.push((hub, similarity, journey));
+            }
+        }
+        joiners.sort_by(|a, b| {
+            let by_hub = a.0.cmp(&b.0);
+            by_hub.then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2))
+        });
+        let mut joining = vec![None; self.nearest.len()];
+        for of_hub in joiners.chunk_by(|a, b| a.0 == b.0) {
+            for &(hub, _, journey) in &of_hub[..of_hub.len().div_ceil(2)] {
+                joining[journey as usize] = Some(hub);
+            }
+        }
+        joining
+    }
+
+    /// What each journey would do if hubs took in everybody.
+    fn moves(&self) -> Vec<Option<Move>> {
         let mut claims = vec![0_u32; self.nearest.len()];
         for &(nearest, _) in self.nearest.iter().flatten() {
             claims[nearest as usize] += 1;
@@ -82,11 +108,7 @@ impl Neighbours {
                 at = before;
             }
         }
-        let joins = moves.iter().map(|its_move| *its_move == Some(Move::Joins));
-        joins
-            .zip(&self.nearest)
-            .map(|(joins, nearest)| nearest.filter(|_| joins).map(|(journey, _)| journey))
-            .collect()
+        moves
     }
 }
 
@@ -114,29 +136,41 @@ mod tests {
     }
 
     #[test]
-    fn all_journeys_whose_nearest_is_a_hub_join_it_in_one_round_wherever_it_is() {
+    fn the_nearer_half_of_its_neighbours_joins_a_hub_wherever_it_is() {
         assert_eq!(
             joining(4, &[(0, 1, 0.2), (0, 2, 0.4), (0, 3, 0.3)]),
-            [None, Some(0), Some(0), Some(0)]
+            [None, None, Some(0), Some(0)]
         );
         assert_eq!(
             joining(4, &[(0, 3, 0.2), (1, 3, 0.4), (2, 3, 0.3)]),
-            [Some(3), Some(3), Some(3), None]
+            [None, Some(3), Some(3), None]
+        );
+    }
+
+    #[test]
+    fn of_equally_near_neighbours_of_a_hub_the_older_join_first() {
+        assert_eq!(
+            joining(5, &[(0, 4, 0.2), (1, 4, 0.2), (2, 4, 0.2), (3, 4, 0.2)]),
+            [Some(4), Some(4), None, None, None]
         );
     }
 
     #[test]
     fn a_journey_waits_whose_nearest_joins_another() {
-        // 2 - 3 is the most similar pair; 1 is nearest to 2, and 0 to 1.
-        let chain = [(0, 1, 0.2), (1, 2, 0.3), (2, 3, 0.4)];
-        assert_eq!(joining(4, &chain), [None, Some(2), None, Some(2)]);
+        // 2 is a hub; 1 is among the nearer half of its neighbours, and the nearest of 0.
+        let hub = [(1, 2, 0.38), (2, 3, 0.4), (2, 4, 0.35), (2, 5, 0.34)];
+        let similarities = [&[(0, 1, 0.2)][..], &hub].concat();
+        assert_eq!(
+            joining(6, &similarities),
+            [None, Some(2), None, Some(2), None, None]
+        );
     }
 
     #[test]
     fn of_two_journeys_that_are_alone_the_younger_joins_and_of_equals_the_oldest_is_nearest() {
         assert_eq!(joining(2, &[(0, 1, 0.2)]), [None, Some(0)]);
         let equal = [(0, 1, 0.2), (0, 2, 0.2), (1, 2, 0.2)];
-        assert_eq!(joining(3, &equal), [None, Some(0), Some(0)]);
+        assert_eq!(joining(3, &equal), [None, Some(0), None]);
     }
 
     #[test]
