@@ -108,9 +108,15 @@ impl Describer<'_> {
     }
 
     /// The heaviest terms (ties: the term), as a share of the unit vector.
+    ///
+    /// Only terms that two members or more have, where there are any: one that a single item has
+    /// says something about that item, and in a small journey may weigh as much as what the items
+    /// have in common.
     fn terms(&self, sum: &Sum, norm: f64) -> Vec<JourneyTerm> {
+        let has_shared = sum.iter().any(|(local, _)| sum.is_shared(local));
         let mut terms: Vec<(TermId, f64)> = sum
             .iter()
+            .filter(|&(local, _)| sum.is_shared(local) || !has_shared)
             .map(|(local, weight)| (TermId(self.vectors.catalogue_term(local)), weight))
             .collect();
         terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -193,7 +199,8 @@ mod tests {
     use crate::catalogue::tests::catalogue_of;
     use crate::item::{Item, ItemIndex};
 
-    /// Words of titles occur once in the catalogue, so that tags alone say what an item is about.
+    /// Words of titles occur once in the catalogue, but for "echo", so that tags say what an item is
+    /// about.
     const CATALOGUE: [(&str, &[&str]); 8] = [
         ("Alpha", &["bread", "oven"]),
         ("Bravo", &["bread", "oven"]),
@@ -343,23 +350,37 @@ mod tests {
         }
     }
 
+    fn terms(journey: &Journey) -> Vec<&str> {
+        let terms = journey.terms.iter();
+        terms.map(|term| term.term.as_str()).collect()
+    }
+
     #[test]
     fn terms_are_the_heaviest_of_the_sum_and_weigh_what_they_have_in_its_unit_vector() {
-        let journey = Case::items([ALPHA, CHARLIE]).describe();
-        let terms: Vec<&str> = journey
-            .terms
-            .iter()
-            .map(|term| term.term.as_str())
-            .collect();
-        assert_eq!(terms, ["bread", "oven"]);
-        // Both words are in as many items, so (1, 1) / sqrt(2) + (1, 0).
-        let (bread, oven) = (0.5_f32.sqrt() + 1.0, 0.5_f32.sqrt());
+        let journey = Case::items([ALPHA, CHARLIE, FOXTROT]).describe();
+        assert_eq!(terms(&journey), ["bread", "oven"]);
+        // Both words are in as many items, so twice (1, 1) / sqrt(2) and (1, 0).
+        let (bread, oven) = (2.0_f32.sqrt() + 1.0, 2.0_f32.sqrt());
         let norm = (bread * bread + oven * oven).sqrt();
         for (term, weight) in journey.terms.iter().zip([bread / norm, oven / norm]) {
             assert!((term.weight - weight).abs() < 1e-4, "{journey:?}");
         }
         // Its cosine is what it has of the sum's direction.
         assert_eq!(journey.items[1].1, journey.terms[0].weight);
+    }
+
+    #[test]
+    fn terms_of_a_single_item_do_not_stand_beside_those_that_several_have() {
+        let journey = Case::items([ALPHA, CHARLIE]).describe();
+        assert_eq!(terms(&journey), ["bread"], "oven is of one item");
+        let journey = Case::items([CHARLIE, 6]).describe();
+        assert_eq!(terms(&journey), ["bread", "flour"], "none is shared");
+        let journey = Case::items([ALPHA]).describe();
+        assert_eq!(
+            terms(&journey).len(),
+            2,
+            "one item has nobody to share with"
+        );
     }
 
     #[test]
@@ -404,12 +425,19 @@ mod tests {
                 Case::items([ALPHA, BRAVO, CHARLIE, FOXTROT]),
             ),
             ("one item less", Case::items([ALPHA, BRAVO])),
+            (
+                "an item with a term of its own",
+                Case::items([ALPHA, BRAVO, CHARLIE, DELTA]),
+            ),
         ] {
             assert_eq!(signature(same), base, "{what}");
         }
         for (what, other) in [
             ("another medoid", Case::items([BRAVO, ALPHA, CHARLIE])),
-            ("another term", Case::items([ALPHA, BRAVO, CHARLIE, DELTA])),
+            (
+                "another term that items share",
+                Case::items([ALPHA, BRAVO, CHARLIE, DELTA, 4]),
+            ),
         ] {
             assert_ne!(signature(other), base, "{what}");
         }

@@ -34,7 +34,8 @@ pub struct Journey {
     pub name_source: NameSource,
     /// What a name depends on, 16 hex digits: another signature, another name.
     pub signature: String,
-    /// The terms that say most, heaviest first, in the form that the titles use.
+    /// The terms that say most about what the members share, heaviest first, in the form that the
+    /// catalogue writes most.
     pub terms: Vec<JourneyTerm>,
     /// Titles of the most typical items, the medoid first.
     pub titles: Vec<String>,
