@@ -67,7 +67,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 proptest! {
     // Each case writes and ingests a population of its own.
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn neither_threads_nor_the_order_of_users_change_a_journey(
