@@ -161,10 +161,10 @@ fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>])
     for (to, chosen_by) in chosen_by.iter().enumerate() {
         let half = chosen_by.len().div_ceil(2);
         let (merged, left) = chosen_by.split_at(half);
-        if let (Some(last), Some(next)) = (merged.last(), left.first()) {
-            if last.0 - next.0 < NOISE {
-                return None;
-            }
+        if let (Some(last), Some(next)) = (merged.last(), left.first())
+            && last.0 - next.0 < NOISE
+        {
+            return None;
         }
         for &(_, from) in merged {
             let members = std::mem::take(&mut journeys[from]);
