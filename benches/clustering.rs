@@ -1,6 +1,10 @@
 //! The clustering kernel against the obvious way: one hash map of term weights for each journey,
 //! every journey compared with every item. Both find the same journeys; the ratio of their times
 //! is what the inverted lists are worth.
+//!
+//! Then what a user costs with the default parameters, which merge and reassign as well: an
+//! everyday history, and a star, where all items share one term and little else, so that every
+//! journey has to be compared with every other.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -39,19 +43,33 @@ fn history(length: usize) -> Vec<Item> {
                 };
                 weights.insert(term, rng.random_range(0.2..1.0));
             }
-            let norm = weights.values().map(|w| w * w).sum::<f32>().sqrt();
-            let mut item: Item = weights
-                .into_iter()
-                .map(|(term, w)| (term, w / norm))
-                .collect();
+            let mut item: Item = weights.into_iter().collect();
+            // Before the weights are summed up: a map has another order in every process.
             item.sort_unstable_by_key(|&(term, _)| term);
+            let norm = item.iter().map(|(_, w)| w * w).sum::<f32>().sqrt();
+            for (_, weight) in &mut item {
+                *weight /= norm;
+            }
             item
         })
         .collect()
 }
 
+/// Items that share one term, each too little for two of them to be similar; then one item that is
+/// of this term alone, which all of them are similar to.
+fn star(length: usize) -> Vec<Item> {
+    const COMMON: f32 = 0.24;
+    let own = ((1.0 - COMMON * COMMON) / 3.0).sqrt();
+    let ray = |number: u32| {
+        let terms = (1..=3).map(|term| (3 * number + term, own));
+        [(0, COMMON)].into_iter().chain(terms).collect()
+    };
+    let rays = (1..length as u32).map(ray);
+    rays.chain([vec![(0, 1.0)]]).collect()
+}
+
 /// The walk only: what both sides do.
-fn params() -> JourneyParams {
+fn walk() -> JourneyParams {
     JourneyParams {
         epsilon: 0.3,
         assign: Assign::Nearest,
@@ -62,16 +80,21 @@ fn params() -> JourneyParams {
     }
 }
 
-fn inverted_lists(icpc: &mut Icpc, vectors: &mut ItemVectors, items: &[Item]) -> Clusters {
+fn inverted_lists(
+    icpc: &mut Icpc,
+    vectors: &mut ItemVectors,
+    items: &[Item],
+    params: &JourneyParams,
+) -> Clusters {
     vectors.clear();
     for item in items {
         vectors.push(item.iter().copied());
     }
-    icpc.cluster(vectors, &params())
+    icpc.cluster(vectors, params)
 }
 
 fn map_per_journey(items: &[Item]) -> Vec<Vec<u32>> {
-    let epsilon = f64::from(params().epsilon);
+    let epsilon = f64::from(walk().epsilon);
     let mut journeys: Vec<(HashMap<u32, f64>, f64, Vec<u32>)> = Vec::new();
     for (number, item) in items.iter().enumerate() {
         let mut best: Option<(usize, f64)> = None;
@@ -109,7 +132,7 @@ fn clustering(criterion: &mut Criterion) {
     for length in [20, 200, 2_000] {
         let items = history(length);
         let (mut icpc, mut vectors) = (Icpc::default(), ItemVectors::default());
-        let found = inverted_lists(&mut icpc, &mut vectors, &items);
+        let found = inverted_lists(&mut icpc, &mut vectors, &items, &walk());
         assert_eq!(
             found.journeys,
             map_per_journey(&items),
@@ -120,7 +143,7 @@ fn clustering(criterion: &mut Criterion) {
             BenchmarkId::new("inverted lists", length),
             &items,
             |b, items| {
-                b.iter(|| inverted_lists(&mut icpc, &mut vectors, black_box(items)));
+                b.iter(|| inverted_lists(&mut icpc, &mut vectors, black_box(items), &walk()));
             },
         );
         group.bench_with_input(
@@ -134,5 +157,21 @@ fn clustering(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, clustering);
+/// A user with the default parameters.
+fn default_parameters(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("default parameters");
+    let histories = [20, 200, 2_000].map(|length| ("history", history(length)));
+    let stars = [200, 2_000].map(|length| ("star", star(length)));
+    let params = JourneyParams::default();
+    for (name, items) in histories.into_iter().chain(stars) {
+        let (mut icpc, mut vectors) = (Icpc::default(), ItemVectors::default());
+        group.throughput(Throughput::Elements(items.len() as u64));
+        group.bench_with_input(BenchmarkId::new(name, items.len()), &items, |b, items| {
+            b.iter(|| inverted_lists(&mut icpc, &mut vectors, black_box(items), &params));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, clustering, default_parameters);
 criterion_main!(benches);

@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn one_item_in_the_wrong_group_costs_what_the_formula_says() {
-        // Pairs together in both 2, left 4 (3 + 1), right 6; of all 10 pairs.
+        // Pairs together in both 2 (1 + 1), left 4 (3 + 1), right 4 (1 + 3); of all 10 pairs.
         let labels = [(0, 0), (0, 0), (0, 1), (1, 1), (1, 1)];
         let (both, left, right, all) = (2.0, 4.0, 4.0, 10.0);
         let expected = left * right / all;

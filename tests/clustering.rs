@@ -56,7 +56,7 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
     if let Some(mu) = params.merge {
         loop {
             let sums: Vec<Dense> = journeys.iter().map(|members| sum(members, items)).collect();
-            let closest: Vec<Option<usize>> = (0..sums.len())
+            let closest: Vec<Option<(f64, usize)>> = (0..sums.len())
                 .map(|this| {
                     let similarities: Vec<f64> = (0..sums.len())
                         .map(|other| {
@@ -67,28 +67,11 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
                             }
                         })
                         .collect();
-                    Some(
-                        join(&similarities, f64::from(mu), Assign::Nearest)?
-                            .first()
-                            .copied(),
-                    )
+                    let closest = join(&similarities, f64::from(mu), Assign::Nearest)?;
+                    Some(closest.first().map(|&at| (similarities[at], at)))
                 })
                 .collect::<Option<_>>()?;
-            let mut merged = false;
-            for older in 0..closest.len() {
-                let Some(younger) = closest[older] else {
-                    continue;
-                };
-                if older < younger && closest[younger] == Some(older) {
-                    let members = std::mem::take(&mut journeys[younger]);
-                    journeys[older].extend(members);
-                    journeys[older].sort_unstable();
-                    journeys[older].dedup();
-                    merged = true;
-                }
-            }
-            journeys.retain(|members| !members.is_empty());
-            if !merged {
+            if !merge_closest(&mut journeys, &closest)? {
                 break;
             }
         }
@@ -142,6 +125,57 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
         dropped,
         without_terms: without_terms.collect(),
     })
+}
+
+/// The most similar first, every journey chooses its closest, unless that one has chosen another.
+/// Of two that are each other's closest, the one that fewer are close to chooses, or else the
+/// younger. Then of all that chose the same, the first half is merged with it. Says whether there
+/// were any; `None` when it hung on rounding noise.
+fn merge_closest(journeys: &mut Vec<Vec<u32>>, closest: &[Option<(f64, usize)>]) -> Option<bool> {
+    let claims = |of: usize| {
+        closest
+            .iter()
+            .flatten()
+            .filter(|closest| closest.1 == of)
+            .count()
+    };
+    let mut order: Vec<(usize, f64, usize)> = closest
+        .iter()
+        .enumerate()
+        .filter_map(|(from, &closest)| closest.map(|(similarity, to)| (from, similarity, to)))
+        .collect();
+    order.sort_by(|a, b| {
+        let first = b.1.total_cmp(&a.1);
+        first
+            .then(claims(a.0).cmp(&claims(b.0)))
+            .then(b.0.cmp(&a.0))
+    });
+    let mut has_chosen = vec![false; journeys.len()];
+    let mut chosen_by: Vec<Vec<(f64, usize)>> = vec![Vec::new(); journeys.len()];
+    for &(from, similarity, to) in &order {
+        if !has_chosen[to] && chosen_by[from].is_empty() {
+            has_chosen[from] = true;
+            chosen_by[to].push((similarity, from));
+        }
+    }
+    for (to, chosen_by) in chosen_by.iter().enumerate() {
+        let half = chosen_by.len().div_ceil(2);
+        let (merged, left) = chosen_by.split_at(half);
+        if let (Some(last), Some(next)) = (merged.last(), left.first())
+            && last.0 - next.0 < NOISE
+        {
+            return None;
+        }
+        for &(_, from) in merged {
+            let members = std::mem::take(&mut journeys[from]);
+            journeys[to].extend(members);
+            journeys[to].sort_unstable();
+            journeys[to].dedup();
+        }
+    }
+    journeys.retain(|members| !members.is_empty());
+    journeys.sort();
+    Some(!order.is_empty())
 }
 
 /// The journeys that an item of these similarities joins.

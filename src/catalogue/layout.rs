@@ -13,7 +13,8 @@ const MAGIC: [u8; 8] = *b"SJRNCAT\0";
 /// Counts up whenever a reader of the version before would misread the file.
 const VERSION: u32 = 1;
 
-/// Sections start at multiples of a cache line, so that no term record of 64 bytes straddles two.
+/// Sections start at multiples of a cache line, so that a term record of 64 bytes (of 12 terms) lies
+/// in one.
 const ALIGNMENT: u64 = 64;
 
 /// A part of the file.

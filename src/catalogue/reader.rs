@@ -84,11 +84,6 @@ impl Catalogue {
         self.len() == 0
     }
 
-    /// The most terms an item has.
-    pub fn terms_per_item(&self) -> usize {
-        self.counts.terms_per_item
-    }
-
     /// The id of an item; empty for an item that is not in the catalogue.
     pub fn item_id(&self, item: ItemIndex) -> &str {
         self.ids().get(item.position()).unwrap_or("")
@@ -116,61 +111,18 @@ impl Catalogue {
         self.titles().get(item.position()).unwrap_or("")
     }
 
-    /// The popularity of an item, where the input had one.
-    pub fn popularity(&self, item: ItemIndex) -> Option<f32> {
-        let popularities = self.section(Section::Popularities).as_chunks().0;
-        let popularity = f32::from_le_bytes(*popularities.get(item.position())?);
-        (!popularity.is_nan()).then_some(popularity)
-    }
-
-    /// The terms of an item with weights of unit norm, in descending order of weight, at most
-    /// [`Catalogue::terms_per_item`]; none for an item that is not in the catalogue.
+    /// The terms of an item with weights of unit norm, in descending order of weight, no term twice;
+    /// none for an item that is not in the catalogue.
     pub fn terms(&self, item: ItemIndex) -> impl Iterator<Item = (TermId, f32)> + '_ {
         self.record(item.position())
             .into_iter()
             .flat_map(Record::terms)
     }
 
-    /// Asks the processor to fetch the terms of an item that will be read soon.
-    ///
-    /// A random item of a large catalogue lies in main memory; fetching a few items ahead hides
-    /// most of the wait. It has no effect but on time, and none for an item that is not in the
-    /// catalogue.
-    pub fn prefetch(&self, item: ItemIndex) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(record) = self.record_bytes(item.position()) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch has no effect on what a program can observe, and the address is
-            // inside of the map.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(record.as_ptr().cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = item;
-    }
-
-    /// The term in the form that is matched: stems, a space between two. Empty for a term that is
-    /// not in the catalogue.
-    pub fn term(&self, term: TermId) -> &str {
-        self.stems().get(term.position()).unwrap_or("")
-    }
-
     /// The term in the form that is written most, for display. Empty for a term that is not in
     /// the catalogue.
     pub fn surface(&self, term: TermId) -> &str {
         self.surfaces().get(term.position()).unwrap_or("")
-    }
-
-    /// Number of items the term occurs in; 0 for a term that is not in the catalogue.
-    pub fn document_frequency(&self, term: TermId) -> u32 {
-        let frequencies = self.section(Section::DocumentFrequencies).as_chunks().0;
-        frequencies
-            .get(term.position())
-            .map_or(0, |&frequency| u32::from_le_bytes(frequency))
-    }
-
-    /// Number of terms.
-    pub fn vocabulary_len(&self) -> usize {
-        self.counts.terms as usize
     }
 
     fn section(&self, section: Section) -> &[u8] {
@@ -238,6 +190,32 @@ impl Catalogue {
             .find_map(|(section, strings, ascending)| {
                 strings.fault(ascending).map(|fault| (section, fault))
             })
+    }
+}
+
+/// What is in the file though no process asks for it yet, for tests of what was written.
+#[cfg(test)]
+impl Catalogue {
+    pub(super) fn popularity(&self, item: ItemIndex) -> Option<f32> {
+        let popularities = self.section(Section::Popularities).as_chunks().0;
+        let popularity = f32::from_le_bytes(*popularities.get(item.position())?);
+        (!popularity.is_nan()).then_some(popularity)
+    }
+
+    /// The term in the form that is matched: stems, a space between two.
+    pub(super) fn term(&self, term: TermId) -> &str {
+        self.stems().get(term.position()).unwrap_or("")
+    }
+
+    pub(super) fn document_frequency(&self, term: TermId) -> u32 {
+        let frequencies = self.section(Section::DocumentFrequencies).as_chunks().0;
+        frequencies
+            .get(term.position())
+            .map_or(0, |&frequency| u32::from_le_bytes(frequency))
+    }
+
+    pub(super) fn vocabulary_len(&self) -> usize {
+        self.counts.terms as usize
     }
 }
 

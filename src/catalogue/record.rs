@@ -53,7 +53,8 @@ impl<'a> Record<'a> {
             .map(move |(term, &quantum)| (TermId(term), self.scale * f32::from(quantum)))
     }
 
-    /// What is wrong with the record, in a catalogue of `vocabulary` terms.
+    /// What is wrong with the record, in a catalogue of `vocabulary` terms. Whoever reads terms
+    /// relies on it: each occurs once and has a weight above 0.
     pub(super) fn fault(self, vocabulary: u64) -> Option<String> {
         let mut used = 0;
         let mut before = u8::MAX;
@@ -79,6 +80,13 @@ impl<'a> Record<'a> {
             }
             if quantum == 0 || quantum > before {
                 return Some(format!("slot {slot} has weight {quantum} after {before}"));
+            }
+            let earlier = self.terms.as_chunks().0.iter().take(slot);
+            if earlier
+                .into_iter()
+                .any(|&other| u32::from_le_bytes(other) == term)
+            {
+                return Some(format!("slot {slot} repeats term {term}"));
             }
             before = quantum;
             squares += u32::from(quantum) * u32::from(quantum);
@@ -140,6 +148,15 @@ mod tests {
         let record = Record::parse(&bytes, 12).expect("it is complete");
         assert_eq!(record.fault(2), None);
         assert_eq!(record.fault(1).as_deref(), Some("slot 1 has term 1 of 1"));
+    }
+
+    #[test]
+    fn a_term_that_occurs_twice_is_a_fault() {
+        let mut vector = vector(&[3.0, 2.0, 1.0]);
+        vector.terms[2] = vector.terms[0];
+        let bytes = bytes(&vector, 12);
+        let record = Record::parse(&bytes, 12).expect("it is complete");
+        assert_eq!(record.fault(3).as_deref(), Some("slot 2 repeats term 0"));
     }
 
     #[test]

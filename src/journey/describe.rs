@@ -59,7 +59,7 @@ impl Describer<'_> {
         let visits = || members.iter().map(|&member| &self.visits[member as usize]);
         let first = visits().map(|visit| visit.first).min().unwrap_or(0);
         let last = visits().map(|visit| visit.last).max().unwrap_or(0);
-        let weight: f64 = visits().map(|visit| f64::from(visit.weight)).sum();
+        let weight: f64 = visits().map(|visit| visit.weight).sum();
         let listed = members
             .len()
             .saturating_sub(self.params.max_listed_items as usize);
@@ -70,12 +70,13 @@ impl Describer<'_> {
             .map(|(&member, &cosine)| (self.item_id(member).to_owned(), rounded(cosine)))
             .collect();
         let stage = Stage {
-            duration: if last - first >= EVERGREEN_MS {
+            // Saturating: times are whatever the input says, down to the ends of i64.
+            duration: if last.saturating_sub(first) >= EVERGREEN_MS {
                 StageDuration::Evergreen
             } else {
                 StageDuration::Situational
             },
-            activity: if self.as_of - last > ENDED_MS {
+            activity: if self.as_of.saturating_sub(last) > ENDED_MS {
                 StageActivity::Ended
             } else {
                 StageActivity::Ongoing
@@ -107,9 +108,15 @@ impl Describer<'_> {
     }
 
     /// The heaviest terms (ties: the term), as a share of the unit vector.
+    ///
+    /// Only terms that two members or more have, where there are any: one that a single item has
+    /// says something about that item, and in a small journey may weigh as much as what the items
+    /// have in common.
     fn terms(&self, sum: &Sum, norm: f64) -> Vec<JourneyTerm> {
+        let has_shared = sum.iter().any(|(local, _)| sum.is_shared(local));
         let mut terms: Vec<(TermId, f64)> = sum
             .iter()
+            .filter(|&(local, _)| sum.is_shared(local) || !has_shared)
             .map(|(local, weight)| (TermId(self.vectors.catalogue_term(local)), weight))
             .collect();
         terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -125,17 +132,9 @@ impl Describer<'_> {
 
     /// Cosine of each member to the journey.
     fn typicality(&self, members: &[u32], sum: &Sum, norm: f64) -> Vec<f64> {
-        let mut dense = vec![0.0; self.vectors.vocabulary()];
-        for (term, weight) in sum.iter() {
-            dense[term as usize] = weight;
-        }
         let cosine = |&member: &u32| {
             let vector = self.vectors.get(member);
-            let dot: f64 = vector
-                .iter()
-                .map(|(term, w)| w * dense[term as usize])
-                .sum();
-            dot / (norm * vector.square().sqrt())
+            sum.dot(vector) / (norm * vector.square().sqrt())
         };
         members.iter().map(cosine).collect()
     }
@@ -192,4 +191,285 @@ fn time(milliseconds: i64) -> Timestamp {
         Timestamp::MAX.as_millisecond() - 1,
     );
     Timestamp::from_millisecond(milliseconds.clamp(bounds.0, bounds.1)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::tests::catalogue_of;
+    use crate::item::{Item, ItemIndex};
+
+    /// Words of titles occur once in the catalogue, but for "echo", so that tags say what an item is
+    /// about.
+    const CATALOGUE: [(&str, &[&str]); 8] = [
+        ("Alpha", &["bread", "oven"]),
+        ("Bravo", &["bread", "oven"]),
+        ("Charlie", &["bread"]),
+        ("Delta", &["oven", "flour"]),
+        ("Echo", &["flour"]),
+        ("ECHO", &["flour"]),
+        ("", &["flour"]),
+        ("Foxtrot", &["bread", "oven"]),
+    ];
+
+    const ALPHA: u32 = 0;
+    const BRAVO: u32 = 1;
+    const CHARLIE: u32 = 2;
+    const DELTA: u32 = 3;
+    const FOXTROT: u32 = 7;
+
+    fn visit(item: u32, first: i64, last: i64, weight: f64) -> Visit {
+        Visit {
+            item: ItemIndex(item),
+            first,
+            last,
+            weight,
+        }
+    }
+
+    /// What is said about a journey that has all of these visits.
+    struct Case {
+        visits: Vec<Visit>,
+        as_of: i64,
+        total_weight: f64,
+        max_listed_items: u32,
+    }
+
+    impl Case {
+        fn of(visits: impl IntoIterator<Item = Visit>) -> Case {
+            Case {
+                visits: visits.into_iter().collect(),
+                as_of: 0,
+                total_weight: 1.0,
+                max_listed_items: 200,
+            }
+        }
+
+        /// One visit of each item, a millisecond apart.
+        fn items(items: impl IntoIterator<Item = u32>) -> Case {
+            let visit = |(time, item)| visit(item, time, time, 1.0);
+            Case::of((0..).zip(items).map(visit))
+        }
+
+        fn describe(&self) -> Journey {
+            let items = CATALOGUE.iter().enumerate();
+            let item = |(number, (title, tags)): (usize, &(&str, &[&str]))| Item {
+                id: format!("item-{number}"),
+                title: (*title).into(),
+                tags: tags.iter().map(|&tag| tag.into()).collect(),
+                ..Item::default()
+            };
+            let catalogue = catalogue_of(&items.map(item).collect::<Vec<_>>());
+            let mut vectors = ItemVectors::default();
+            for visit in &self.visits {
+                let terms = catalogue.terms(visit.item);
+                vectors.push(terms.map(|(term, weight)| (term.0, weight)));
+            }
+            let describer = Describer {
+                catalogue: &catalogue,
+                vectors: &vectors,
+                visits: &self.visits,
+                params: &JourneyParams {
+                    max_listed_items: self.max_listed_items,
+                    ..JourneyParams::default()
+                },
+                as_of: self.as_of,
+                total_weight: self.total_weight,
+            };
+            let members: Vec<u32> = (0..self.visits.len() as u32).collect();
+            describer.describe(&members, &mut Sum::default())
+        }
+    }
+
+    #[test]
+    fn a_month_makes_a_journey_evergreen_and_two_months_of_silence_end_it() {
+        use StageActivity::{Ended, Ongoing};
+        use StageDuration::{Evergreen, Situational};
+        for (first, last, as_of, duration, activity) in [
+            (0, 30 * DAY_MS, 90 * DAY_MS, Evergreen, Ongoing),
+            (0, 30 * DAY_MS - 1, 90 * DAY_MS, Situational, Ended),
+            (0, 0, 60 * DAY_MS, Situational, Ongoing),
+            (0, 0, 60 * DAY_MS + 1, Situational, Ended),
+            (DAY_MS, DAY_MS, 0, Situational, Ongoing),
+            (i64::MIN, i64::MAX, i64::MIN, Evergreen, Ongoing),
+            (i64::MIN, i64::MIN, i64::MAX, Situational, Ended),
+        ] {
+            let case = Case {
+                as_of,
+                ..Case::of([
+                    visit(ALPHA, first, first, 1.0),
+                    visit(BRAVO, first, last, 1.0),
+                ])
+            };
+            let stage = Stage { duration, activity };
+            assert_eq!(case.describe().stage, stage, "{first} {last} {as_of}");
+        }
+    }
+
+    #[test]
+    fn a_journey_lasts_from_its_first_visit_to_the_last_return_to_any_member() {
+        let journey = Case::of([
+            visit(ALPHA, 1_000, 9_000, 1.0),
+            visit(BRAVO, 2_000, 3_000, 1.0),
+        ])
+        .describe();
+        assert_eq!(journey.first, Timestamp::from_second(1).unwrap());
+        assert_eq!(journey.last, Timestamp::from_second(9).unwrap());
+    }
+
+    #[test]
+    fn strength_is_the_share_of_all_weight_in_four_digits() {
+        for (weights, total_weight, strength) in [
+            ([1.0, 2.0], 4.0, 0.75),
+            ([1.0, 1.0], 3.0, 0.6667),
+            ([0.0, 0.0], 5.0, 0.0),
+            ([0.0, 0.0], 0.0, 0.0),
+        ] {
+            let visits = [ALPHA, BRAVO].into_iter().zip(weights);
+            let case = Case {
+                total_weight,
+                ..Case::of(visits.map(|(item, weight)| visit(item, 0, 0, weight)))
+            };
+            assert_eq!(case.describe().strength, strength, "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn titles_are_those_of_the_most_typical_items_and_of_equals_the_older_first() {
+        for (items, titles) in [
+            (
+                &[ALPHA, CHARLIE, BRAVO][..],
+                &["Alpha", "Bravo", "Charlie"][..],
+            ),
+            (&[BRAVO, CHARLIE, ALPHA], &["Bravo", "Alpha", "Charlie"]),
+            // No title is given twice, whatever its capitals, and none is empty.
+            (&[4, 5, 6, DELTA], &["Echo", "Delta"]),
+        ] {
+            let journey = Case::items(items.iter().copied()).describe();
+            assert_eq!(journey.titles, titles);
+        }
+    }
+
+    fn terms(journey: &Journey) -> Vec<&str> {
+        let terms = journey.terms.iter();
+        terms.map(|term| term.term.as_str()).collect()
+    }
+
+    #[test]
+    fn terms_are_the_heaviest_of_the_sum_and_weigh_what_they_have_in_its_unit_vector() {
+        let journey = Case::items([ALPHA, CHARLIE, FOXTROT]).describe();
+        assert_eq!(terms(&journey), ["bread", "oven"]);
+        // Both words are in as many items, so twice (1, 1) / sqrt(2) and (1, 0).
+        let (bread, oven) = (2.0_f32.sqrt() + 1.0, 2.0_f32.sqrt());
+        let norm = (bread * bread + oven * oven).sqrt();
+        for (term, weight) in journey.terms.iter().zip([bread / norm, oven / norm]) {
+            assert!((term.weight - weight).abs() < 1e-4, "{journey:?}");
+        }
+        // Its cosine is what it has of the sum's direction.
+        assert_eq!(journey.items[1].1, journey.terms[0].weight);
+    }
+
+    #[test]
+    fn terms_of_a_single_item_do_not_stand_beside_those_that_several_have() {
+        let journey = Case::items([ALPHA, CHARLIE]).describe();
+        assert_eq!(terms(&journey), ["bread"], "oven is of one item");
+        let journey = Case::items([CHARLIE, 6]).describe();
+        assert_eq!(terms(&journey), ["bread", "flour"], "none is shared");
+        let journey = Case::items([ALPHA]).describe();
+        assert_eq!(
+            terms(&journey).len(),
+            2,
+            "one item has nobody to share with"
+        );
+    }
+
+    #[test]
+    fn the_latest_items_are_listed_and_the_size_counts_all() {
+        for (max_listed_items, listed) in [
+            (1, &["item-2"][..]),
+            (2, &["item-1", "item-2"]),
+            (3, &["item-0", "item-1", "item-2"]),
+            (4, &["item-0", "item-1", "item-2"]),
+        ] {
+            let journey = Case {
+                max_listed_items,
+                ..Case::items([ALPHA, BRAVO, CHARLIE])
+            }
+            .describe();
+            let ids: Vec<&str> = journey.items.iter().map(|(id, _)| id.as_str()).collect();
+            assert_eq!(ids, listed);
+            assert_eq!(journey.size, 3);
+        }
+    }
+
+    #[test]
+    fn a_signature_changes_with_the_medoid_or_the_heaviest_terms_and_with_nothing_else() {
+        let signature = |case: Case| case.describe().signature;
+        let items = || Case::items([ALPHA, BRAVO, CHARLIE]);
+        let base = signature(items());
+        let later = [(ALPHA, 5), (BRAVO, 6), (CHARLIE, 90)];
+        for (what, same) in [
+            (
+                "other times",
+                Case::of(later.map(|(item, time)| visit(item, time, time, 2.0))),
+            ),
+            (
+                "fewer listed items",
+                Case {
+                    max_listed_items: 1,
+                    ..items()
+                },
+            ),
+            (
+                "another item like the medoid",
+                Case::items([ALPHA, BRAVO, CHARLIE, FOXTROT]),
+            ),
+            ("one item less", Case::items([ALPHA, BRAVO])),
+            (
+                "an item with a term of its own",
+                Case::items([ALPHA, BRAVO, CHARLIE, DELTA]),
+            ),
+        ] {
+            assert_eq!(signature(same), base, "{what}");
+        }
+        for (what, other) in [
+            ("another medoid", Case::items([BRAVO, ALPHA, CHARLIE])),
+            (
+                "another term that items share",
+                Case::items([ALPHA, BRAVO, CHARLIE, DELTA, 4]),
+            ),
+        ] {
+            assert_ne!(signature(other), base, "{what}");
+        }
+    }
+
+    #[test]
+    fn neither_the_order_of_the_heaviest_terms_nor_the_fifth_is_signed() {
+        let signed = |terms: &[&str], titles: &[&str]| {
+            let term = |term: &&str| JourneyTerm {
+                term: (*term).into(),
+                weight: 0.5,
+            };
+            let terms: Vec<JourneyTerm> = terms.iter().map(term).collect();
+            let titles: Vec<String> = titles.iter().map(|&title| title.into()).collect();
+            signature(&terms, &titles)
+        };
+        let base = signed(&["a", "b", "c", "d", "e"], &["medoid", "next"]);
+        assert_eq!(
+            signed(&["d", "c", "b", "a", "x"], &["medoid", "other"]),
+            base
+        );
+        assert_ne!(signed(&["a", "b", "c", "x"], &["medoid"]), base);
+        assert_ne!(signed(&["a", "b", "c", "d"], &["next"]), base);
+    }
+
+    #[test]
+    fn a_journey_that_began_with_the_same_visit_has_the_same_id() {
+        let id = |visits: &[Visit]| Case::of(visits.iter().copied()).describe().id;
+        let began = visit(ALPHA, 1, 1, 1.0);
+        let base = id(&[began, visit(BRAVO, 2, 2, 1.0)]);
+        assert_eq!(id(&[began, visit(CHARLIE, 3, 3, 1.0)]), base);
+        assert_ne!(id(&[visit(ALPHA, 2, 2, 1.0)]), base);
+        assert_ne!(id(&[visit(BRAVO, 1, 1, 1.0)]), base);
+    }
 }

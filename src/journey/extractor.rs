@@ -1,12 +1,14 @@
 //! The way from one history to its journeys.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::describe::Describer;
+use super::identity::Members;
 use super::sum::Sum;
 use super::{Icpc, ItemVectors, Journey, JourneyParams};
 use crate::catalogue::Catalogue;
-use crate::history::History;
+use crate::history::{History, Visit};
 
 /// Finds the journeys of one user after the other. One per thread; its memory is used again.
 pub struct Extractor {
@@ -23,13 +25,15 @@ pub struct Extractor {
 pub struct Extraction {
     /// Journeys, oldest first; ids are unique.
     pub journeys: Vec<Journey>,
+    /// All members of each of them, listed in the journey or not.
+    pub members: Vec<Members>,
     /// Distinct items in the history.
     pub items: u64,
     /// Items in journeys that were dropped for being small.
     pub items_in_small_journeys: u64,
     /// Items without any term.
     pub items_without_terms: u64,
-    /// Items that came before the most recent ones that are looked at.
+    /// Items that were not looked at, because the user came to as many others later.
     pub items_beyond_history: u64,
 }
 
@@ -50,11 +54,12 @@ impl Extractor {
     /// Finds the journeys of `history`. Depends on nothing but the history, the catalogue and the
     /// parameters.
     pub fn extract(&mut self, history: &History) -> Extraction {
-        let all = history.visits();
-        let beyond = all.len().saturating_sub(self.params.max_history as usize);
-        let visits = &all[beyond..];
+        let mut visits = history.visits();
+        let items = visits.len();
+        let total_weight = visits.iter().map(|visit| visit.weight).sum();
+        keep_latest(&mut visits, self.params.max_history as usize);
         self.vectors.clear();
-        for visit in visits {
+        for visit in &visits {
             self.vectors.push(
                 self.catalogue
                     .terms(visit.item)
@@ -65,10 +70,10 @@ impl Extractor {
         let describer = Describer {
             catalogue: &self.catalogue,
             vectors: &self.vectors,
-            visits,
+            visits: &visits,
             params: &self.params,
             as_of: self.as_of,
-            total_weight: all.iter().map(|visit| f64::from(visit.weight)).sum(),
+            total_weight,
         };
         let sum = &mut self.sum;
         let mut journeys: Vec<Journey> = clusters
@@ -77,14 +82,32 @@ impl Extractor {
             .map(|members| describer.describe(members, sum))
             .collect();
         super::identity::make_unique(&mut journeys);
+        let item_id = |&member: &u32| self.catalogue.item_id(visits[member as usize].item);
+        let members = clusters.journeys.iter();
         Extraction {
             journeys,
-            items: all.len() as u64,
+            members: members
+                .map(|members| Members::of(members.iter().map(item_id)))
+                .collect(),
+            items: items as u64,
             items_in_small_journeys: distinct_dropped(&clusters.dropped, &clusters.journeys),
             items_without_terms: clusters.without_terms.len() as u64,
-            items_beyond_history: beyond as u64,
+            items_beyond_history: (items - visits.len()) as u64,
         }
     }
+}
+
+/// Leaves the `most` visits that ended last, and of those that ended together the ones that began
+/// last, in the order in which they began.
+fn keep_latest(visits: &mut Vec<Visit>, most: usize) {
+    if visits.len() <= most {
+        return;
+    }
+    let mut positions: Vec<usize> = (0..visits.len()).collect();
+    positions.sort_unstable_by_key(|&at| Reverse((visits[at].last, at)));
+    positions.truncate(most);
+    positions.sort_unstable();
+    *visits = positions.into_iter().map(|at| visits[at]).collect();
 }
 
 /// Items that are in dropped journeys only.
@@ -98,4 +121,96 @@ fn distinct_dropped(dropped: &[Vec<u32>], kept: &[Vec<u32>]) -> u64 {
         .iter()
         .filter(|item| kept.binary_search(item).is_err())
         .count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::tests::catalogue_of;
+    use crate::history::Interaction;
+    use crate::item::{Item, ItemIndex};
+    use crate::journey::{NameSource, keep_identity};
+
+    /// Titles differ; what items are about stands in their tags.
+    fn catalogue(tags: &[&str]) -> Arc<Catalogue> {
+        let item = |(number, tag): (usize, &&str)| Item {
+            id: format!("item-{number:02}"),
+            title: format!("title{number:02}"),
+            tags: vec![(*tag).into()],
+            ..Item::default()
+        };
+        let items: Vec<Item> = tags.iter().enumerate().map(item).collect();
+        Arc::new(catalogue_of(&items))
+    }
+
+    /// A history of (item, timestamp).
+    fn history(interactions: impl IntoIterator<Item = (u32, i64)>) -> History {
+        let interaction = |(item, timestamp)| Interaction {
+            item: ItemIndex(item),
+            timestamp,
+            weight: 1.0,
+        };
+        History {
+            user: "ann".into(),
+            interactions: interactions.into_iter().map(interaction).collect(),
+        }
+    }
+
+    #[test]
+    fn a_journey_that_grows_beyond_what_is_listed_keeps_its_id_and_name() {
+        let params = JourneyParams {
+            max_listed_items: 2,
+            ..JourneyParams::default()
+        };
+        let mut extractor = Extractor::new(catalogue(&["bread"; 6]), params, 0);
+        let mut before = extractor.extract(&history((0..3).map(|item| (item, 0))));
+        let [earlier] = &mut before.journeys[..] else {
+            panic!("all items are about one thing: {before:?}");
+        };
+        earlier.id = "0ld00000".into();
+        earlier.name = "Baking".into();
+        earlier.name_source = NameSource::Llm;
+        let ids = |journey: &Journey| -> Vec<String> {
+            journey.items.iter().map(|(id, _)| id.clone()).collect()
+        };
+        assert_eq!(ids(earlier), ["item-01", "item-02"]);
+
+        let mut today = extractor.extract(&history((0..6).map(|item| (item, i64::from(item) / 3))));
+        assert_eq!(ids(&today.journeys[0]), ["item-04", "item-05"]);
+        assert_eq!(today.journeys[0].size, 6);
+        keep_identity(&before.journeys, &mut today.journeys, &today.members, false);
+        let [journey] = &today.journeys[..] else {
+            panic!("all items are about one thing: {today:?}");
+        };
+        assert_eq!(journey.signature, before.journeys[0].signature);
+        assert_eq!(
+            (
+                journey.id.as_str(),
+                journey.name.as_str(),
+                journey.name_source
+            ),
+            ("0ld00000", "Baking", NameSource::Llm)
+        );
+    }
+
+    #[test]
+    fn of_a_long_history_the_items_that_the_user_came_back_to_last_are_looked_at() {
+        let params = JourneyParams {
+            max_history: 3,
+            drop_at_most: 0,
+            ..JourneyParams::default()
+        };
+        let mut extractor = Extractor::new(catalogue(&["bread"; 6]), params, 0);
+        // The first item was visited again at the end; of the two that ended together, the one that
+        // began last stays.
+        let interactions = [(0, 10), (1, 20), (2, 20), (3, 30), (0, 40)];
+        let found = extractor.extract(&history(interactions));
+        assert_eq!((found.items, found.items_beyond_history), (4, 1));
+        let [journey] = &found.journeys[..] else {
+            panic!("all items are about one thing: {found:?}");
+        };
+        let ids: Vec<&str> = journey.items.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["item-00", "item-02", "item-03"]);
+        assert_eq!(journey.strength, 0.8, "of the whole history");
+    }
 }

@@ -1,52 +1,47 @@
 //! Which journey of yesterday a journey of today is.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Journey, NameSource};
 
+/// All members of a journey of today, for [`keep_identity`].
+///
+/// A hash of each item id: of journeys of any length, eight bytes a member are kept while the
+/// results of many users are written, where ids would take several times that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members(Vec<u64>);
+
+impl Members {
+    /// The members with these item ids.
+    pub fn of<'a>(ids: impl IntoIterator<Item = &'a str>) -> Members {
+        Members(ids.into_iter().map(hash).collect())
+    }
+}
+
 /// Gives each journey the id, and where nothing changed the name, of the earlier journey that it
 /// goes on from: the one most of whose listed items it has kept.
 ///
-/// When two earlier journeys have become one, it takes the id of the one that gave more items
-/// (ties: the older). A journey whose signature changed keeps its name until it is named again.
-/// `same_run` says that the earlier journeys were found by an earlier attempt of the same run, so
-/// that what was named since is settled.
-pub fn keep_identity(previous: &[Journey], journeys: &mut [Journey], same_run: bool) {
-    let mut home: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (at, journey) in journeys.iter().enumerate() {
-        for (item, _) in &journey.items {
-            home.entry(item).or_default().push(at);
-        }
-    }
-    // For each journey of today, the best claim on it: (shared items, journey of yesterday).
-    let mut claims: Vec<Option<(usize, &Journey)>> = vec![None; journeys.len()];
-    let mut older: Vec<&Journey> = previous.iter().collect();
-    older.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| a.id.cmp(&b.id)));
-    for earlier in older {
-        let mut shared = vec![0; journeys.len()];
-        for (item, _) in &earlier.items {
-            for &at in home.get(item.as_str()).into_iter().flatten() {
-                shared[at] += 1;
-            }
-        }
-        // The first of equals, for determinism.
-        let Some((at, &most)) = shared
-            .iter()
-            .enumerate()
-            .max_by_key(|&(at, n)| (n, std::cmp::Reverse(at)))
-        else {
-            continue;
-        };
-        let keeps_most = 2 * most > earlier.items.len();
-        if keeps_most && claims[at].is_none_or(|(others, _)| most > others) {
-            claims[at] = Some((most, earlier));
-        }
-    }
-    drop(home);
-    for (journey, claim) in journeys.iter_mut().zip(&claims) {
-        let Some((_, earlier)) = claim else { continue };
+/// `members` are all members of the journeys, in the same order. Of an earlier journey only what it
+/// lists is known; a journey of today must not be judged by its list, as the list of one that has
+/// grown is of other items.
+///
+/// Where several could go on from the same (they may share members, and two may have become one),
+/// the largest number of shared items goes first, then who had the id already, then the older. A
+/// journey whose signature changed keeps its name until it is named again. `same_run` says that
+/// the earlier journeys were found by an earlier attempt of the same run, so that what was named
+/// since is settled.
+pub fn keep_identity(
+    previous: &[Journey],
+    journeys: &mut [Journey],
+    members: &[Members],
+    same_run: bool,
+) {
+    let origins = origins(previous, journeys, members);
+    for (journey, origin) in journeys.iter_mut().zip(&origins) {
+        let Some(earlier) = origin else { continue };
         journey.id.clone_from(&earlier.id);
         if earlier.signature == journey.signature {
             journey.name.clone_from(&earlier.name);
@@ -60,12 +55,59 @@ pub fn keep_identity(previous: &[Journey], journeys: &mut [Journey], same_run: b
             journey.name_source = NameSource::Stale;
         }
     }
-    let kept: HashSet<String> = claims
+    let kept: HashSet<String> = origins
         .iter()
         .flatten()
-        .map(|(_, earlier)| earlier.id.clone())
+        .map(|earlier| earlier.id.clone())
         .collect();
-    rename_clashes(journeys, |at| claims[at].is_some(), kept);
+    rename_clashes(journeys, |at| origins[at].is_some(), kept);
+}
+
+/// The earlier journey that each journey goes on from, if any; each is given once.
+fn origins<'a>(
+    previous: &'a [Journey],
+    journeys: &[Journey],
+    members: &[Members],
+) -> Vec<Option<&'a Journey>> {
+    let mut home: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, Members(members)) in members.iter().enumerate() {
+        for &member in members {
+            home.entry(member).or_default().push(at);
+        }
+    }
+    let mut oldest_first: Vec<&Journey> = previous.iter().collect();
+    oldest_first.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| a.id.cmp(&b.id)));
+
+    // In the order in which they are granted: shared items, most first; whether the id would
+    // change; positions of the earlier journey and of the one of today.
+    let mut claims: Vec<(Reverse<usize>, bool, usize, usize)> = Vec::new();
+    for (age, earlier) in oldest_first.iter().enumerate() {
+        let mut shared = vec![0; journeys.len()];
+        for (item, _) in &earlier.items {
+            for &at in home.get(&hash(item)).into_iter().flatten() {
+                shared[at] += 1;
+            }
+        }
+        for (at, (&shared, journey)) in shared.iter().zip(journeys).enumerate() {
+            if 2 * shared > earlier.items.len() {
+                claims.push((Reverse(shared), earlier.id != journey.id, age, at));
+            }
+        }
+    }
+    claims.sort_unstable();
+    let mut origins: Vec<Option<&Journey>> = vec![None; journeys.len()];
+    let mut is_given = vec![false; previous.len()];
+    for (.., age, at) in claims {
+        if origins[at].is_none() && !is_given[age] {
+            origins[at] = Some(oldest_first[age]);
+            is_given[age] = true;
+        }
+    }
+    origins
+}
+
+fn hash(item_id: &str) -> u64 {
+    xxh3_64(item_id.as_bytes())
 }
 
 /// Gives journeys that begin with the same item at the same time ids of their own.
@@ -125,21 +167,70 @@ mod tests {
         journeys.iter().map(|j| j.id.as_str()).collect()
     }
 
+    /// [`keep_identity`] where every journey of today lists all of its members.
+    fn keep(previous: &[Journey], journeys: &mut [Journey], same_run: bool) {
+        let ids = |journey: &Journey| Members::of(journey.items.iter().map(|(id, _)| id.as_str()));
+        let members: Vec<Members> = journeys.iter().map(ids).collect();
+        keep_identity(previous, journeys, &members, same_run);
+    }
+
     #[test]
     fn a_journey_that_keeps_most_of_its_items_keeps_its_id_and_name() {
         let previous = [named("old", "abcde", NameSource::Llm)];
         let mut journeys = [journey("new", "abcxyz"), journey("other", "de")];
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(ids(&journeys), ["old", "other"]);
         assert_eq!(journeys[0].name, "name of old");
         assert_eq!(journeys[0].name_source, NameSource::Llm);
     }
 
     #[test]
+    fn a_journey_that_grew_beyond_what_is_listed_keeps_its_id_and_name() {
+        let previous = [named("old", "cd", NameSource::Llm)];
+        let mut journeys = [journey("new", "ef")];
+        let members = [Members::of(["a", "b", "c", "d", "e", "f"])];
+        keep_identity(&previous, &mut journeys, &members, false);
+        assert_eq!(ids(&journeys), ["old"]);
+        assert_eq!(journeys[0].name, "name of old");
+    }
+
+    #[test]
+    fn a_journey_whose_members_are_all_in_a_larger_one_has_a_second_choice() {
+        let previous = [
+            named("large", "abcde", NameSource::Llm),
+            named("small", "bcd", NameSource::Llm),
+        ];
+        for (first, second) in [(0, 1), (1, 0)] {
+            for fresh in [false, true] {
+                let mut both = previous.clone();
+                for journey in &mut both {
+                    journey.name = "terms".into();
+                    if fresh {
+                        journey.id.insert(0, 'x');
+                    }
+                }
+                let mut journeys = [both[first].clone(), both[second].clone()];
+                keep(&previous, &mut journeys, false);
+                assert_eq!(journeys[0].id, previous[first].id);
+                assert_eq!(journeys[1].id, previous[second].id);
+                assert_eq!(journeys[1].name, previous[second].name);
+            }
+        }
+    }
+
+    #[test]
+    fn of_journeys_that_share_as_much_the_one_that_had_the_id_keeps_it() {
+        let previous = [journey("one", "abc"), journey("two", "abc")];
+        let mut journeys = [journey("two", "abcx"), journey("one", "abcy")];
+        keep(&previous, &mut journeys, false);
+        assert_eq!(ids(&journeys), ["two", "one"]);
+    }
+
+    #[test]
     fn half_of_the_items_are_not_most_of_them() {
         let previous = [journey("old", "abcd")];
         let mut journeys = [journey("new1", "ab"), journey("new2", "cd")];
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(ids(&journeys), ["new1", "new2"]);
     }
 
@@ -149,10 +240,10 @@ mod tests {
         younger.first = jiff::Timestamp::from_second(1).unwrap();
         let previous = [younger, journey("older", "ab"), journey("large", "efg")];
         let mut journeys = [journey("new1", "abcd"), journey("new2", "efg")];
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(ids(&journeys), ["older", "large"]);
         let mut journeys = [journey("new", "abcdefg")];
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(ids(&journeys), ["large"]);
     }
 
@@ -163,7 +254,7 @@ mod tests {
         for journey in &mut journeys {
             journey.signature = "1".into();
         }
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(
             (journeys[0].name.as_str(), journeys[0].name_source),
             ("name of old", NameSource::Stale)
@@ -180,7 +271,7 @@ mod tests {
         let previous = [named("old", "ab", NameSource::Terms)];
         let source = |same_run: bool| {
             let mut journeys = [journey("new", "ab")];
-            keep_identity(&previous, &mut journeys, same_run);
+            keep(&previous, &mut journeys, same_run);
             journeys[0].name_source
         };
         assert_eq!(source(true), NameSource::Terms);
@@ -191,7 +282,7 @@ mod tests {
     fn a_new_journey_never_takes_an_id_that_is_kept() {
         let previous = [journey("same", "abc")];
         let mut journeys = [journey("same", "xyz"), journey("new", "abc")];
-        keep_identity(&previous, &mut journeys, false);
+        keep(&previous, &mut journeys, false);
         assert_eq!(journeys[1].id, "same");
         assert_ne!(journeys[0].id, "same");
     }

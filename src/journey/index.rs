@@ -8,12 +8,14 @@ const NONE: u32 = u32::MAX;
 /// The sums `S_J` of the members' vectors of a growing set of journeys, from term to journeys.
 ///
 /// For each term there is a linked list of postings (journey, weight of the term in `S_J`); the
-/// postings of all lists lie in one vector. A similarity costs one step per posting of the item's
-/// own terms, whatever the number of journeys, and nothing is allocated per item once the vectors
+/// postings of all lists lie in one vector. Comparing an item with all journeys costs one step for
+/// each posting of its own terms: journeys that it shares no term with cost nothing, a term that
+/// all journeys have costs as many steps as there are journeys. So a history takes a number of
+/// steps between linear and quadratic in its items. Nothing is allocated per item once the vectors
 /// have grown: `clear` keeps them for the next user.
 ///
-/// Weights are kept in f64, so that the result does not hang on the order in which a list happens
-/// to be walked.
+/// Weights and norms are kept in f64: `|S_J|^2` is added up over all members, and a member's share
+/// is taken out of it again, which in f32 would leave rounding noise of the size of a member.
 #[derive(Debug, Default)]
 pub struct JourneyIndex {
     /// First posting of each local term.
@@ -25,6 +27,9 @@ pub struct JourneyIndex {
     dots: Vec<f64>,
     /// Journeys whose entry in `dots` is in use.
     touched: Vec<u32>,
+    /// Postings that were looked at: what the time goes into.
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -45,11 +50,29 @@ impl JourneyIndex {
         self.touched.clear();
     }
 
-    /// Opens a journey without members. Journeys are numbered from 0 in the order of opening.
-    pub fn open(&mut self) -> u32 {
-        self.norms.push(0.0);
+    /// Opens a journey with this sum, no term twice. Journeys are numbered from 0 in the order of
+    /// opening.
+    pub fn open(&mut self, sum: impl Iterator<Item = (u32, f64)>) -> u32 {
+        let journey = self.norms.len() as u32;
+        let mut square = 0.0;
+        for (term, weight) in sum {
+            self.push(term, journey, weight);
+            square += weight * weight;
+        }
+        self.norms.push(square);
         self.dots.push(0.0);
-        self.norms.len() as u32 - 1
+        journey
+    }
+
+    /// Enters a journey into the list of a term that it is not in yet.
+    fn push(&mut self, term: u32, journey: u32, weight: f64) {
+        let head = &mut self.heads[term as usize];
+        let next = std::mem::replace(head, self.postings.len() as u32);
+        self.postings.push(Posting {
+            journey,
+            next,
+            weight,
+        });
     }
 
     /// Adds a member's vector to a journey's sum.
@@ -62,27 +85,26 @@ impl JourneyIndex {
                     dot += *sum * weight;
                     *sum += weight;
                 }
-                None => {
-                    let next = self.heads[term as usize];
-                    self.heads[term as usize] = self.postings.len() as u32;
-                    self.postings.push(Posting {
-                        journey,
-                        next,
-                        weight,
-                    });
-                }
+                None => self.push(term, journey, weight),
             }
         }
         // |S + x|^2 = |S|^2 + 2 S.x + |x|^2
         self.norms[journey as usize] += 2.0 * dot + vector.square();
     }
 
+    /// The lists are walked through here alone.
+    fn posting(&self, at: u32) -> &Posting {
+        #[cfg(test)]
+        self.steps.set(self.steps.get() + 1);
+        &self.postings[at as usize]
+    }
+
     fn find(&self, term: u32, journey: u32) -> Option<u32> {
         let mut posting = self.heads[term as usize];
         while posting != NONE {
-            let Posting {
+            let &Posting {
                 journey: of, next, ..
-            } = self.postings[posting as usize];
+            } = self.posting(posting);
             if of == journey {
                 return Some(posting);
             }
@@ -103,11 +125,11 @@ impl JourneyIndex {
         for (term, weight) in vector {
             let mut posting = self.heads[term as usize];
             while posting != NONE {
-                let Posting {
+                let &Posting {
                     journey,
                     next,
                     weight: sum,
-                } = self.postings[posting as usize];
+                } = self.posting(posting);
                 let dot = &mut self.dots[journey as usize];
                 // Weights are positive, so 0 means that this journey was not met yet.
                 if *dot == 0.0 {
@@ -135,4 +157,25 @@ pub fn nearest(similarities: impl Iterator<Item = (u32, f64)>, least: f64) -> Op
             let closer = candidate.1 > best.1 || (candidate.1 == best.1 && candidate.0 < best.0);
             if closer { candidate } else { best }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_equally_similar_journeys_is_nearest_whatever_their_order() {
+        let journeys = [(3, 0.5), (1, 0.5), (2, 0.4), (0, 0.1)];
+        let mut reversed = journeys;
+        reversed.reverse();
+        for journeys in [journeys, reversed] {
+            assert_eq!(nearest(journeys.into_iter(), 0.2), Some((1, 0.5)));
+        }
+    }
+
+    #[test]
+    fn a_journey_at_the_threshold_is_near_and_one_below_is_not() {
+        assert_eq!(nearest([(0, 0.5)].into_iter(), 0.5), Some((0, 0.5)));
+        assert_eq!(nearest([(0, 0.5)].into_iter(), 0.51), None);
+    }
 }

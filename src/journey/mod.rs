@@ -9,6 +9,7 @@ mod extractor;
 mod icpc;
 mod identity;
 mod index;
+mod merge;
 mod params;
 mod sum;
 mod vectors;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use extractor::{Extraction, Extractor};
 pub use icpc::{Clusters, Icpc};
-pub use identity::keep_identity;
+pub use identity::{Members, keep_identity};
 pub use params::{Assign, InvalidParams, JourneyParams};
 pub use vectors::{ItemVectors, Vector};
 
@@ -33,7 +34,8 @@ pub struct Journey {
     pub name_source: NameSource,
     /// What a name depends on, 16 hex digits: another signature, another name.
     pub signature: String,
-    /// The terms that say most, heaviest first, in the form that the titles use.
+    /// The terms that say most about what the members share, heaviest first, in the form that the
+    /// catalogue writes most.
     pub terms: Vec<JourneyTerm>,
     /// Titles of the most typical items, the medoid first.
     pub titles: Vec<String>,

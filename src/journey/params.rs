@@ -27,8 +27,8 @@ pub struct JourneyParams {
     pub reassign: bool,
     /// Journeys of this many items or fewer are dropped.
     pub drop_at_most: u32,
-    /// Only this many most recent distinct items of a history are looked at, so that one robot
-    /// account cannot hold up a shard. The rest is counted.
+    /// Only this many distinct items of a history are looked at, those that the user came to or came
+    /// back to last, so that one robot account cannot hold up a shard. The rest is counted.
     pub max_history: u32,
     /// Only this many most recent items of a journey are listed in its result; `size` has the true
     /// number.

@@ -60,13 +60,21 @@ impl ItemVectors {
         self.weights.clear();
     }
 
-    /// Adds the vector of the next item: pairs of catalogue term and weight.
+    /// Adds the vector of the next item: pairs of catalogue term and weight, each term once and each
+    /// weight above 0. Sums and indices of vectors take a term without weight for a new one, and so
+    /// would have one twice; an opened catalogue has only vectors that keep to this.
     pub fn push(&mut self, vector: impl IntoIterator<Item = (u32, f32)>) {
+        let start = self.terms.len();
         for (term, weight) in vector {
+            debug_assert!(weight > 0.0, "term {term} has weight {weight}");
             let local = *self.local.entry(term).or_insert_with(|| {
                 self.catalogue_terms.push(term);
                 self.catalogue_terms.len() as u32 - 1
             });
+            debug_assert!(
+                !self.terms[start..].contains(&local),
+                "term {term} occurs twice"
+            );
             self.terms.push(local);
             self.weights.push(weight);
         }

@@ -79,7 +79,9 @@ fn tag(text: &str) -> Option<(&'static str, usize)> {
     if !inner.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!') {
         return None;
     }
-    let end = text.find('>').filter(|&end| end < MARKUP_BYTES)?;
+    // Not further than the longest tag: a text of `<a <a <a` would be read to its end at each.
+    let near = text.as_bytes().iter().take(MARKUP_BYTES);
+    let end = near.into_iter().position(|&byte| byte == b'>')?;
     Some((" ", end + 1))
 }
 
@@ -109,41 +111,41 @@ fn without_addresses(text: Cow<'_, str>) -> Cow<'_, str> {
         return text;
     }
     let mut plain = String::with_capacity(text.len());
-    for chunk in text.split_inclusive(char::is_whitespace) {
-        match address(chunk) {
-            None => plain.push_str(chunk),
-            Some((start, end)) => {
-                plain.push_str(&chunk[..start]);
+    for chunk in text.split_inclusive(ends_address) {
+        let (body, end) = match chunk.char_indices().next_back() {
+            Some((at, last)) if ends_address(last) => chunk.split_at(at),
+            _ => (chunk, ""),
+        };
+        match address(body) {
+            None => plain.push_str(body),
+            Some(start) => {
+                plain.push_str(&body[..start]);
                 plain.push('\n');
-                plain.push_str(&chunk[end..]);
             }
         }
+        plain.push_str(end);
     }
     Cow::Owned(plain)
 }
 
-/// Where in the chunk an address starts and ends.
-fn address(chunk: &str) -> Option<(usize, usize)> {
-    let is_end =
-        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\'' | ')' | ']' | '}' | '|');
+/// What no address goes beyond. Text between two of these holds one address at most.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\'' | ')' | ']' | '}' | '|')
+}
+
+/// Where the address starts that the chunk ends with.
+fn address(chunk: &str) -> Option<usize> {
     if let Some(colon) = chunk.find("://") {
-        let scheme = chunk[..colon]
-            .trim_end_matches(|c: char| c.is_ascii_alphanumeric())
-            .len();
-        let end = chunk[colon..]
-            .find(is_end)
-            .map_or(chunk.len(), |at| colon + at);
-        return Some((scheme, end));
+        let before = &chunk[..colon];
+        let scheme = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+        return Some(scheme.len());
     }
     if let Some(start) = chunk.find("www.") {
-        let end = chunk[start..]
-            .find(is_end)
-            .map_or(chunk.len(), |at| start + at);
-        return Some((start, end));
+        return Some(start);
     }
     let (user, host) = chunk.split_once('@')?;
-    let is_mail = user.ends_with(|c: char| c.is_alphanumeric()) && host.trim_end().contains('.');
-    is_mail.then(|| (0, chunk.trim_end().len()))
+    let is_mail = user.ends_with(|c: char| c.is_alphanumeric()) && host.contains('.');
+    is_mail.then_some(0)
 }
 
 #[cfg(test)]
@@ -173,6 +175,25 @@ mod tests {
             "mail \n or \n today"
         );
         assert_eq!(clean("follow @someone"), "follow @someone");
+    }
+
+    #[test]
+    fn every_address_is_dropped_where_they_stand_side_by_side() {
+        assert_eq!(
+            clean("http://a.example|http://b.example/x|end"),
+            "\n|\n|end"
+        );
+        assert_eq!(
+            clean("[a](https://a.example)[b](www.b.example)'me@c.example'"),
+            "[a](\n)[b](\n)'\n'"
+        );
+    }
+
+    #[test]
+    fn a_tag_is_no_longer_than_its_bound() {
+        let tag = |bytes: usize| format!("<{}>", "a".repeat(bytes - 2));
+        assert_eq!(clean(&tag(MARKUP_BYTES)), " ");
+        assert_eq!(clean(&tag(MARKUP_BYTES + 1)), tag(MARKUP_BYTES + 1));
     }
 
     #[test]

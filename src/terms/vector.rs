@@ -155,8 +155,11 @@ impl QuantisedVector {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::item::Item;
+    use crate::terms::{Analyser, VocabularyCounter};
 
     /// A quantum is at most 1 away from the exact ratio (1 only where it was raised to 1), which
     /// moves the norm by at most `sqrt(16) / 255` of the heaviest weight: together 0.02.
@@ -192,6 +195,82 @@ mod tests {
             let vector = TermVector::from_weights(weights, 12);
             assert_eq!(vector.terms(), [(TermId(1), 0.8), (TermId(0), 0.6)]);
         }
+    }
+
+    /// Ten items, three of which have "hydroponic lettuce"; one has "lettuce" alone.
+    fn garden() -> Vocabulary {
+        let titles = ["Hydroponic lettuce"; 3].into_iter().chain(["Lettuce"]);
+        let titles = titles.chain(["Bread"; 6]);
+        let items: Vec<Item> = titles.map(titled).collect();
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let params = SalienceParams::default();
+        let mut counter = VocabularyCounter::new(&params, 0, scratch.path()).expect("good");
+        counter.add(&items).expect("there is room");
+        counter.finish().expect("there is room")
+    }
+
+    fn titled(title: &str) -> Item {
+        Item {
+            title: title.into(),
+            ..Item::default()
+        }
+    }
+
+    /// The weights of "hydroponic lettuce", "lettuce" and "hydroponic" in a title, 0 where absent.
+    fn weights(title: &str) -> [f64; 3] {
+        let vocabulary = garden();
+        let params = SalienceParams::default();
+        let analysis = Analyser::new(&params).analyse(&titled(title));
+        let vector = TermVector::of(&analysis, &vocabulary, &params);
+        ["hydropon lettuc", "lettuc", "hydropon"].map(|stem| {
+            let term = vocabulary.find(stem).expect("it occurs often enough");
+            let found = vector.terms().iter().find(|&&(other, _)| other == term);
+            found.map_or(0.0, |&(_, weight)| f64::from(weight))
+        })
+    }
+
+    /// `ln(1 + (N - df + .5) / (df + .5))` in the garden.
+    fn rarity(document_frequency: f64) -> f64 {
+        (1.0 + (10.0 - document_frequency + 0.5) / (document_frequency + 0.5)).ln()
+    }
+
+    /// What the phrase weighs before normalisation, by the formula of salience.
+    fn phrase() -> f64 {
+        let npmi = (3.0 * 10.0 / (3.0 * 4.0_f64)).ln() / (10.0 / 3.0_f64).ln();
+        rarity(3.0) * (1.0 + SalienceParams::default().bigram_bonus * npmi)
+    }
+
+    #[test]
+    fn a_word_that_occurs_only_in_its_bigram_is_absent_and_one_that_also_occurs_elsewhere_damped() {
+        let [bigram, lettuce, hydroponic] = weights("Hydroponic lettuce");
+        assert_eq!(hydroponic, 0.0, "all of its items have the bigram");
+        // One in four items with the word has it without the bigram.
+        let damping = SalienceParams::default().bigram_damping * 0.25;
+        let expected = rarity(4.0) * damping / phrase();
+        assert!(
+            (lettuce / bigram - expected).abs() < 1e-6,
+            "{lettuce} {bigram}"
+        );
+    }
+
+    #[test]
+    fn a_word_is_damped_by_half_where_half_of_its_occurrences_stand_alone() {
+        let [bigram, lettuce, _] = weights("Hydroponic lettuce, lettuce");
+        let damping = SalienceParams::default().bigram_damping * 0.25;
+        let phi = 1.0 - 0.5 * (1.0 - damping);
+        let expected = (1.0 + 2.0_f64.ln()) * rarity(4.0) * phi / phrase();
+        assert!(
+            (lettuce / bigram - expected).abs() < 1e-6,
+            "{lettuce} {bigram}"
+        );
+    }
+
+    #[test]
+    fn a_word_without_its_bigram_is_not_damped() {
+        let [bigram, lettuce, hydroponic] = weights("Lettuce, hydroponic");
+        assert_eq!(bigram, 0.0);
+        let expected = rarity(4.0) / rarity(3.0);
+        assert!((lettuce / hydroponic - expected).abs() < 1e-6);
     }
 
     proptest! {

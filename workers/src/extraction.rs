@@ -107,7 +107,10 @@ impl ExtractionWorker {
                 .iter()
                 .zip(stored)
                 .map(|(&at, stored)| {
-                    let mut journeys = found[at].extraction.journeys.clone();
+                    let Extraction {
+                        journeys, members, ..
+                    } = &found[at].extraction;
+                    let mut journeys = journeys.clone();
                     let replaces_foreign = stored.is_err();
                     let stored = stored.unwrap_or_else(|error| {
                         tracing::warn!(%error, "replacing results");
@@ -115,7 +118,7 @@ impl ExtractionWorker {
                     });
                     if let Some(stored) = &stored {
                         let same_run = stored.meta.epoch == job.epoch;
-                        keep_identity(&stored.journeys, &mut journeys, same_run);
+                        keep_identity(&stored.journeys, &mut journeys, members, same_run);
                     }
                     let meta = Meta {
                         epoch: job.epoch,
