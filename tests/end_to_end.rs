@@ -10,7 +10,6 @@ use serde_json::{Value, json as value};
 use sojourn::store::JourneyReader;
 use support::{
     Running, Server, command, json, said, shared_data, small_dataset, sojourn, wait_for,
-    wait_for_async,
 };
 
 /// A scheduler and workers on a server.
@@ -325,8 +324,8 @@ fn a_worker_that_is_asked_to_stop_hands_back_and_ends_well() {
     assert_eq!(status["counts"]["dead"].as_u64().unwrap_or(0), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_dies_during_the_run_is_waited_for() {
+#[test]
+fn a_redis_that_dies_during_the_run_is_waited_for() {
     let mut server = Server::start_with(&["--appendfsync", "always"]);
     let folder = tempfile::tempdir().unwrap();
     let dataset = text(&small_dataset(folder.path(), MANY, 1));
@@ -336,37 +335,29 @@ async fn a_redis_that_dies_during_the_run_is_waited_for() {
         .unwrap()
         .to_owned();
     wait_for_jobs(&server, &run, 6);
-    let redis = server.connect().await;
-    let connections = async || {
-        let info: redis::InfoDict = redis::cmd("INFO")
-            .arg("clients")
-            .query_async(&mut redis.commands())
-            .await
-            .unwrap();
-        info.get::<usize>("connected_clients").unwrap()
-    };
-    let before = connections().await;
+    let log = folder.path().join("watch.log");
     let watching = command("sojourn")
         .args(["run", &run, "--watch", "--json"])
         .env("SOJOURN_REDIS", server.url())
+        .env("SOJOURN_LOG", "sojourn_scheduler=debug")
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    wait_for_async("the watching process", async || {
-        (connections().await > before).then_some(())
-    })
-    .await;
+    let says = |what: &str| std::fs::read_to_string(&log).unwrap().contains(what);
+    wait_for("a look at the run", || {
+        says("looked at a run").then_some(())
+    });
     server.kill();
-    // Long enough for everybody to notice.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    wait_for("a look at nothing", || {
+        says("waiting for Redis").then_some(())
+    });
     server.restart();
     let before = status(&server, &run).unwrap();
     assert!(before["counts"]["done"].as_u64() < Some(MANY as u64));
     let watched = watching.wait_with_output().unwrap();
     assert!(watched.status.success(), "{}", said(&watched));
-    let waited = String::from_utf8_lossy(&watched.stderr).into_owned();
-    assert!(waited.contains("waiting for Redis"), "{waited}");
+    assert!(says("Redis is back"));
     let counts = &json(&watched)["counts"];
     assert_eq!(counts["users"], MANY, "{counts}");
     assert_eq!(counts["named"], 2 * MANY, "{counts}");

@@ -61,6 +61,7 @@ pub async fn watch<E: From<RegisterError>>(
         check()?;
         match status(&register, redis, queues, run).await {
             Ok(Some(status)) => {
+                tracing::debug!(%run, "looked at a run");
                 if away_since.take().is_some() {
                     tell("Redis is back");
                 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::grounding::{Heard, is_grounded};
 use super::prompt::is_hidden;
-use super::words::{same_name, telling_words};
+use super::taken::Taken;
+use super::words::telling_words;
 use crate::journey::Journey;
 
 /// Longest name, in characters. Longer ones are sentences.
@@ -134,7 +135,7 @@ fn without_thoughts(text: &str) -> &str {
 pub(super) fn check(
     answered: Option<&str>,
     journey: &Journey,
-    siblings: &[&str],
+    siblings: &Taken,
     heard: &Heard,
 ) -> Result<String, Rejection> {
     let name = answered.map(tidy).filter(|name| !name.is_empty());
@@ -154,7 +155,7 @@ pub(super) fn check(
     if telling_words(name).is_empty() {
         return Err(Rejection::Generic);
     }
-    if siblings.iter().any(|sibling| same_name(sibling, name)) {
+    if siblings.has(name) {
         return Err(Rejection::Duplicate);
     }
     if !is_grounded(name, journey, heard) {
@@ -227,7 +228,7 @@ pub(super) mod tests {
         check(
             Some(name),
             &ukulele(),
-            &["Lettuce", "Ukulele Songs"],
+            &Taken::from_iter(["Lettuce", "Ukulele Songs"]),
             &heard,
         )
     }
@@ -352,7 +353,7 @@ pub(super) mod tests {
             assert_eq!(checked(name), Err(reason), "{name:?}");
         }
         assert_eq!(
-            check(None, &ukulele(), &[], &Heard::default()),
+            check(None, &ukulele(), &Taken::default(), &Heard::default()),
             Err(Missing)
         );
     }

@@ -8,6 +8,7 @@ use super::answer::{check, parse};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::grounding::Heard;
 use super::prompt::{Asked, AskedUser, messages, schema, trial};
+use super::taken::Taken;
 use super::terms::name_besides;
 use super::{Name, NamingCounts, Rejection, Unnamed};
 use crate::journey::NameSource;
@@ -68,6 +69,10 @@ impl LlmNamer {
             .iter()
             .map(|user| vec![None; user.journeys.len()])
             .collect();
+        let mut given: Vec<Taken> = users
+            .iter()
+            .map(|user| user.taken.iter().copied().collect())
+            .collect();
         // Journeys that were given the name of a sibling. Only they are told which names are taken:
         // small models imitate what they are told to avoid.
         let mut clashed: HashSet<Place> = HashSet::new();
@@ -87,9 +92,9 @@ impl LlmNamer {
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
                 let answer = answers.get(&(user, journey)).map(String::as_str);
-                let siblings = taken(&users[user], &found[user]);
-                match check(answer, users[user].journeys[journey], &siblings, &heard) {
+                match check(answer, users[user].journeys[journey], &given[user], &heard) {
                     Ok(name) => {
+                        given[user].add(&name);
                         found[user][journey] = Some(Name {
                             name,
                             source: NameSource::Llm,
@@ -113,7 +118,8 @@ impl LlmNamer {
         let names: Vec<Vec<Name>> = found
             .into_iter()
             .zip(users)
-            .map(|(found, user)| complete(found, user, &mut counts))
+            .zip(given)
+            .map(|((found, user), given)| complete(found, user, given, &mut counts))
             .collect();
         Ok((names, counts))
     }
@@ -223,24 +229,25 @@ fn taken<'a>(user: &Unnamed<'a>, found: &'a [Option<Name>]) -> Vec<&'a str> {
 fn complete(
     mut names: Vec<Option<Name>>,
     user: &Unnamed<'_>,
+    mut given: Taken,
     counts: &mut NamingCounts,
 ) -> Vec<Name> {
-    for (at, journey) in user.journeys.iter().enumerate() {
+    for (at, &journey) in user.journeys.iter().enumerate() {
         if names[at].is_some() {
             continue;
         }
-        let siblings = taken(user, &names);
         let before = (journey.name_source == NameSource::Stale).then_some(journey.name.as_str());
-        let name = match check(before, journey, &siblings, &Heard::default()) {
+        let name = match check(before, journey, &given, &Heard::default()) {
             Ok(kept) => {
                 counts.kept += 1;
                 kept
             }
             Err(_) => {
                 counts.fallbacks += 1;
-                name_besides(journey, &siblings)
+                name_besides(journey, &given)
             }
         };
+        given.add(&name);
         // Not `Llm` where a name is kept: an earlier name may itself be made of terms.
         names[at] = Some(Name {
             name,

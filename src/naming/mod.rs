@@ -5,6 +5,7 @@ mod endpoint;
 mod grounding;
 mod llm;
 mod prompt;
+mod taken;
 mod terms;
 mod words;
 
@@ -13,6 +14,7 @@ pub use endpoint::{LlmError, LlmOptions, Patience};
 pub use llm::LlmNamer;
 pub use terms::name_of_terms;
 
+use self::taken::Taken;
 use crate::journey::{Journey, NameSource};
 
 /// How journeys get their names.
@@ -104,15 +106,14 @@ impl Namer {
 
 /// Names made of terms for a user's journeys, each different from the others.
 fn of_terms(user: &Unnamed<'_>) -> Vec<Name> {
-    let mut names: Vec<Name> = Vec::new();
-    for journey in &user.journeys {
-        let given = names.iter().map(|name| name.name.as_str());
-        let taken: Vec<&str> = given.chain(user.taken.iter().copied()).collect();
+    let mut taken: Taken = user.taken.iter().copied().collect();
+    let name = |journey: &&Journey| {
         let name = terms::name_besides(journey, &taken);
-        names.push(Name {
+        taken.add(&name);
+        Name {
             name,
             source: NameSource::Terms,
-        });
-    }
-    names
+        }
+    };
+    user.journeys.iter().map(name).collect()
 }

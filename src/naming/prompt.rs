@@ -133,6 +133,7 @@ mod tests {
     use super::super::answer::check;
     use super::super::answer::tests::journey;
     use super::super::grounding::Heard;
+    use super::super::taken::Taken;
     use super::*;
 
     fn question(messages: &Value) -> Value {
@@ -196,7 +197,7 @@ mod tests {
                 .collect();
             let heard = Heard::of(journeys.iter());
             let taken = texts(&user["taken"]);
-            let taken = strs(&taken);
+            let taken = Taken::from_iter(strs(&taken));
             let names = answer["names"].as_array().unwrap();
             for (journey, answered) in journeys.iter().zip(names) {
                 let name = answered["name"].as_str();

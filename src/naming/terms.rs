@@ -2,7 +2,8 @@
 
 use super::answer::MAX_CHARACTERS;
 use super::prompt::is_hidden;
-use super::words::{same_name, share_a_word};
+use super::taken::Taken;
+use super::words::share_a_word;
 use crate::journey::{Journey, JourneyTerm};
 
 /// The second term of a name has at least this share of the first one's weight. What is lighter is
@@ -32,13 +33,13 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
 
 /// A name for a journey that none of `taken` is the same as: of its first terms, else of its first
 /// and a later one, else the title of its most typical item, else with a number.
-pub(super) fn name_besides(journey: &Journey, taken: &[&str]) -> String {
+pub(super) fn name_besides(journey: &Journey, taken: &Taken) -> String {
     let best = name_of_terms(&journey.terms);
     let chosen = distinct(&journey.terms);
     let later = chosen.iter().skip(1).map(|term| joined(chosen[0], term));
     let title = journey.titles.iter().map(|title| shortened(title));
     let numbered = (2..).map(|number| format!("{best} {number}"));
-    let is_free = |name: &String| !name.is_empty() && !taken.iter().any(|t| same_name(t, name));
+    let is_free = |name: &String| !name.is_empty() && !taken.has(name);
     std::iter::once(best.clone())
         .chain(later)
         .chain(title)
@@ -164,7 +165,7 @@ mod tests {
     fn a_name_that_is_taken_makes_room_for_a_later_term_then_a_title_then_a_number() {
         let mut ukulele = journey(&["Ukulele lesson one", "More ukulele"], &[]);
         ukulele.terms = terms(&[("ukulele", 0.9), ("chords", 0.8), ("strumming", 0.1)]);
-        let mut taken: Vec<String> = Vec::new();
+        let mut taken = Taken::default();
         for expected in [
             "Ukulele and chords",
             "Ukulele and strumming",
@@ -173,10 +174,9 @@ mod tests {
             "Ukulele and chords 2",
             "Ukulele and chords 3",
         ] {
-            let siblings: Vec<&str> = taken.iter().map(String::as_str).collect();
-            let name = name_besides(&ukulele, &siblings);
+            let name = name_besides(&ukulele, &taken);
             assert_eq!(name, expected);
-            taken.push(name.to_uppercase());
+            taken.add(&name.to_uppercase());
         }
     }
 

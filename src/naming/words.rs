@@ -83,18 +83,6 @@ pub(super) fn telling_words(text: &str) -> Vec<Word> {
     words(&text).into_iter().filter_map(telling).collect()
 }
 
-/// Whether two names are the same but for case, blanks and punctuation.
-pub(super) fn same_name(a: &str, b: &str) -> bool {
-    let letters = |name: &str| -> Vec<String> {
-        name.to_lowercase()
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    letters(a) == letters(b)
-}
-
 /// Whether two terms have a word in common, inflected or not.
 pub(super) fn share_a_word(a: &str, b: &str) -> bool {
     let (a, b) = (clean(a), clean(b));
@@ -183,11 +171,5 @@ mod tests {
         assert!(pairs[0].overlaps(&pairs[1]));
         let words = telling_words("Ukulele chords");
         assert!(!words[0].overlaps(&words[1]));
-    }
-
-    #[test]
-    fn names_are_the_same_but_for_case_blanks_and_punctuation() {
-        assert!(same_name("Ukulele  songs!", "ukulele Songs"));
-        assert!(!same_name("Ukulele songs", "Ukulele song"));
     }
 }
