@@ -46,9 +46,10 @@ async fn wait_for_status(
     run: &RunId,
     wanted: impl Fn(&RunStatus) -> bool,
 ) -> RunStatus {
-    let queues = Queues::open(redis).await.unwrap();
     let register = Register::new(redis);
     wait_for_async("a state of a run", async || {
+        // Redis may be away for the moment.
+        let queues = Queues::open(redis).await.ok()?;
         let status = register.status(run, &queues).await.ok()?;
         wanted(&status).then_some(status)
     })
