@@ -27,8 +27,18 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
     };
     match chosen.get(1) {
         Some(second) if second.weight >= LEAST_SHARE * first.weight => joined(first, second),
-        _ => capitalised(&first.term),
+        _ => {
+            // Alone, a word is too general; what narrows it down may be much lighter.
+            let narrower = terms
+                .iter()
+                .find(|term| is_phrase(term) && share_a_word(&term.term, &first.term));
+            capitalised(&narrower.unwrap_or(first).term)
+        }
     }
+}
+
+fn is_phrase(term: &JourneyTerm) -> bool {
+    term.term.contains([' ', '-'])
 }
 
 /// A name for a journey that none of `taken` is the same as: of its first terms, else of its first
@@ -53,7 +63,6 @@ pub(super) fn name_besides(journey: &Journey, taken: &Taken) -> String {
 fn distinct(terms: &[JourneyTerm]) -> Vec<&JourneyTerm> {
     let mut chosen: Vec<&JourneyTerm> = Vec::new();
     for term in terms {
-        let is_phrase = |term: &JourneyTerm| term.term.contains([' ', '-']);
         // A single word gives way to the best phrase that it is part of.
         let phrase = terms.iter().find(|other| {
             !is_phrase(term)
@@ -116,6 +125,14 @@ mod tests {
 
     fn name(of: &[(&str, f32)]) -> String {
         name_of_terms(&terms(of))
+    }
+
+    #[test]
+    fn a_word_that_would_stand_alone_is_narrowed_down_by_a_phrase_however_light() {
+        let resin = [("resin", 0.9), ("print", 0.3), ("resin miniatures", 0.2)];
+        assert_eq!(name(&resin), "Resin miniatures");
+        assert_eq!(name(&[("resin", 0.9), ("print", 0.3)]), "Resin");
+        assert_eq!(name(&[("Die Hard", 0.9), ("Hard", 0.3)]), "Die Hard");
     }
 
     #[test]
