@@ -54,6 +54,25 @@ fn shards_hold_as_many_users_as_asked_and_every_user_is_found_in_theirs() {
 }
 
 #[test]
+fn interactions_of_one_moment_are_in_the_order_of_their_item_ids() {
+    let workspace = Workspace::new();
+    workspace.write("items.csv", "item_id,title\nb,B\na,A\nc,C\n");
+    let log = "user_id,item_id,timestamp\nann,c,7\nann,b,7\nann,a,8\nann,a,7\n";
+    workspace.write("log.csv", log);
+    run(workspace.options("items.csv", "log.csv")).unwrap();
+    let dataset = open(&workspace.location("dataset"), &workspace.path("cache")).unwrap();
+    let found: Vec<(String, i64)> = events(&dataset)["ann"]
+        .iter()
+        .map(|(item, time, _)| (item.clone(), *time))
+        .collect();
+    let expected = [("a", 7), ("b", 7), ("c", 7), ("a", 8)];
+    assert_eq!(
+        found,
+        expected.map(|(item, time)| (item.to_owned(), time * 1000))
+    );
+}
+
+#[test]
 fn a_shard_holds_no_more_interactions_than_asked_unless_one_user_has_more() {
     const MOST: usize = 10;
     const LONG: usize = 57;
