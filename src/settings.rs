@@ -75,6 +75,13 @@ pub enum SettingsError {
     Connect(#[from] ConnectError),
 }
 
+impl SettingsError {
+    /// Whether it is Redis that is missing or cannot be used.
+    pub fn is_redis(&self) -> bool {
+        matches!(self, SettingsError::NoRedis | SettingsError::Connect(_))
+    }
+}
+
 impl RedisArgs {
     /// The options for `url`.
     ///

@@ -33,16 +33,7 @@ fn refusals(url: &str) -> [String; 2] {
 fn ingest(folder: &Path, items: &[u8], interactions: &[u8]) -> Output {
     std::fs::write(folder.join("items.csv"), items).unwrap();
     std::fs::write(folder.join("interactions.csv"), interactions).unwrap();
-    let path = |name: &str| folder.join(name).display().to_string();
-    let output = sojourn(&[
-        "ingest",
-        "--items",
-        &path("items.csv"),
-        "--interactions",
-        &path("interactions.csv"),
-        "--out",
-        &path("out"),
-    ]);
+    let output = support::ingest(folder, &folder.join("out"), &[]);
     if !output.status.success() {
         assert!(
             !folder.join("out").exists(),

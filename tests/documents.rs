@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use sojourn::settings::OPTIONS;
 use sojourn::store::JourneyReader;
-use support::{Running, Server, command, root, said, sojourn};
+use support::{Running, Server, command, ingest, root, said};
 
 /// Fields of the examples in JSON that differ from run to run, or with every change of a parameter.
 const VARYING: [&str; 4] = ["run", "dataset", "parameters", "written_at"];
@@ -111,18 +111,10 @@ salad-4,Grow lights for lettuce,Hydroponic lettuce indoors
     let path = |name: &str| folder.join(name).display().to_string();
     std::fs::write(path("items.csv"), ITEMS).expect("room on disk");
     std::fs::write(path("interactions.csv"), interactions).expect("room on disk");
-    let (items, interactions, out) = (path("items.csv"), path("interactions.csv"), path("dataset"));
-    let output = sojourn(&[
-        "ingest",
-        "--items",
-        &items,
-        "--interactions",
-        &interactions,
-        "--out",
-        &out,
-    ]);
+    let out = folder.join("dataset");
+    let output = ingest(folder, &out, &[]);
     assert!(output.status.success(), "{}", said(&output));
-    out.into()
+    out
 }
 
 /// A port that nobody listened at a moment ago.

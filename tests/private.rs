@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::{command, said, small_dataset, sojourn, wait_for};
+use support::{command, ingest, said, small_dataset, sojourn, wait_for};
 
 /// The folder of a dataset's private server.
 fn data(dataset: &Path) -> PathBuf {
@@ -179,20 +179,7 @@ fn a_dataset_whose_server_runs_is_not_replaced_under_it_and_afterwards_keeps_its
     let dataset = small_dataset(folder.path(), 10, 10);
     let path = dataset.display().to_string();
     assert!(sojourn(&["backfill", &path]).status.success());
-    let replace = || {
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let (items, interactions) = (file("items.csv"), file("interactions.csv"));
-        sojourn(&[
-            "ingest",
-            "--items",
-            &items,
-            "--interactions",
-            &interactions,
-            "--out",
-            &path,
-            "--force",
-        ])
-    };
+    let replace = || ingest(folder.path(), &dataset, &["--force"]);
     let used = use_of(&data(&dataset));
     let mut keeper = keeper(&data(&dataset));
     let at = wait_until_up(&data(&dataset));

@@ -35,6 +35,10 @@ async fn queue(server: &Server) -> (Redis, Queue) {
     (redis, queue)
 }
 
+async fn enqueue(queue: &Queue, run: &RunId, lane: Lane, ids: &[&str]) {
+    assert!(queue.enqueue(run, lane, 0, &jobs(ids)).await.unwrap());
+}
+
 async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
     take_from(queue, Lane::Low, worker, lease).await
 }
@@ -47,10 +51,7 @@ async fn take_from(queue: &Queue, lane: Lane, worker: &str, lease: Duration) -> 
 async fn a_job_is_handed_out_once_and_counted_once() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let lease = take(&queue, "w1", LEASE).await.unwrap();
     assert_eq!((lease.job.as_str(), lease.attempt()), ("a", 1));
     assert_eq!(take(&queue, "w2", LEASE).await, None);
@@ -81,10 +82,7 @@ async fn a_job_is_handed_out_once_and_counted_once() {
 async fn a_job_of_a_silent_worker_goes_to_another_and_the_first_can_do_no_more() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let first = take(&queue, "w1", LEASE).await.unwrap();
     let second = take(&queue, "w2", NO_LEASE).await.unwrap();
     assert_eq!((second.attempt(), second.crashes), (2, 1));
@@ -111,10 +109,7 @@ async fn a_job_of_a_silent_worker_goes_to_another_and_the_first_can_do_no_more()
 async fn a_worker_that_took_its_own_job_over_has_a_new_lease() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let first = take(&queue, "w", LEASE).await.unwrap();
     let second = take(&queue, "w", NO_LEASE).await.unwrap();
     assert_eq!(queue.renew("w", &first).await.unwrap(), Renewal::Lost);
@@ -125,10 +120,7 @@ async fn a_worker_that_took_its_own_job_over_has_a_new_lease() {
 async fn a_renewed_lease_is_not_taken_over() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let lease = take(&queue, "w1", LEASE).await.unwrap();
     // The server counts the silence; it has to begin for the renewal to be seen.
     let lane = redis.keys().partition(Kind::Extract, 0).lane(Lane::Low);
@@ -158,10 +150,7 @@ async fn silence(redis: &Redis, lane: &str) -> Duration {
 async fn a_failed_job_waits_and_comes_back_with_its_failures_counted() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::High, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::High, &["a"]).await;
     let lease = take_from(&queue, Lane::High, "w", LEASE).await.unwrap();
     let later = Outcome::Retry {
         after: Duration::from_secs(600),
@@ -195,10 +184,7 @@ async fn a_failed_job_waits_and_comes_back_with_its_failures_counted() {
 async fn a_job_that_is_given_up_is_kept_with_the_reason_and_ends_its_run() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let lease = take(&queue, "w", LEASE).await.unwrap();
     let dead = Outcome::Dead {
         error: "no such shard".into(),
@@ -227,10 +213,7 @@ async fn a_job_that_is_given_up_is_kept_with_the_reason_and_ends_its_run() {
 async fn a_job_that_is_handed_back_is_there_for_the_next_without_a_failure() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let lease = take(&queue, "w1", LEASE).await.unwrap();
     assert!(queue.settle("w1", &lease, &Outcome::Release).await.unwrap());
     let again = take(&queue, "w2", LEASE).await.unwrap();
@@ -278,14 +261,8 @@ async fn a_cancelled_run_leaves_the_queue_and_its_workers_notice() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;
     let other = RunId::parse("1763947200001-0").unwrap();
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a", "b"]))
-        .await
-        .unwrap();
-    queue
-        .enqueue(&other, Lane::Low, 0, &jobs(&["c"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a", "b"]).await;
+    enqueue(&queue, &other, Lane::Low, &["c"]).await;
     let lease = take(&queue, "w", LEASE).await.unwrap();
     assert_eq!(queue.cancel(&run()).await.unwrap(), 2);
 
@@ -330,10 +307,7 @@ async fn an_entry_that_is_no_job_goes_to_the_dead_letters() {
 async fn a_run_does_not_wait_for_a_job_that_no_build_of_this_version_can_do() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
     let keys = redis.keys().partition(Kind::Extract, 0);
     // As a build would write it that counts otherwise.
     let mut connection = redis.commands();
@@ -363,10 +337,7 @@ async fn a_long_queue_is_cancelled_in_slices_and_nothing_of_the_run_is_left() {
         let ids: Vec<String> = (0..200).map(|n| format!("{slice}-{n}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let run = if slice == 3 { other.clone() } else { run() };
-        queue
-            .enqueue(&run, Lane::Low, 0, &jobs(&ids))
-            .await
-            .unwrap();
+        enqueue(&queue, &run, Lane::Low, &ids).await;
     }
     let held = take(&queue, "w", LEASE).await.unwrap();
     let put_off = take(&queue, "w", LEASE).await.unwrap();
@@ -388,10 +359,7 @@ async fn a_long_queue_is_cancelled_in_slices_and_nothing_of_the_run_is_left() {
 async fn a_worker_that_stops_is_forgotten_unless_it_still_holds_a_job() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&["a", "b"]))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &["a", "b"]).await;
     let done = Outcome::Done(vec![]);
     assert!(take(&queue, "holds", LEASE).await.is_some());
     let lease = take(&queue, "idle", LEASE).await.unwrap();
@@ -426,10 +394,7 @@ async fn a_server_without_memory_still_lets_jobs_be_taken_ended_and_cancelled() 
     let server = Server::start();
     let (redis, queue) = queue(&server).await;
     let ids = ["a", "b", "c", "d"];
-    queue
-        .enqueue(&run(), Lane::Low, 0, &jobs(&ids))
-        .await
-        .unwrap();
+    enqueue(&queue, &run(), Lane::Low, &ids).await;
     let put_off = take(&queue, "w", LEASE).await.unwrap();
     let at_once = Outcome::Retry {
         after: Duration::ZERO,

@@ -87,6 +87,13 @@ impl Line {
         take(&self.extract, "w1", LEASE).await.unwrap()
     }
 
+    /// Extracts everybody for a run, to its end.
+    async fn extract_all(&self, epoch: u64) {
+        let lease = self.begin(epoch).await;
+        let counts = perform(&self.extraction, &lease).await;
+        settle(&self.extract, "w1", &lease, counts).await;
+    }
+
     /// What the journeys' names are made of.
     async fn sources(&self) -> Vec<NameSource> {
         let users: Vec<String> = (0..USERS).map(|user| format!("u{user}")).collect();
@@ -184,9 +191,7 @@ async fn an_extraction_that_is_done_again_while_its_names_wait_queues_none_twice
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_a_dead_worker_has_written_are_counted_once() {
     let line = Line::start().await;
-    let lease = line.begin(1).await;
-    let counts = perform(&line.extraction, &lease).await;
-    settle(&line.extract, "w1", &lease, counts).await;
+    line.extract_all(1).await;
 
     let lost = take(&line.name, "n1", LEASE).await.unwrap();
     perform(&line.naming, &lost).await;
@@ -202,9 +207,7 @@ async fn names_that_a_dead_worker_has_written_are_counted_once() {
 async fn names_made_of_terms_are_offered_again_in_the_next_run() {
     let line = Line::start().await;
     for epoch in [1, 2] {
-        let lease = line.begin(epoch).await;
-        let counts = perform(&line.extraction, &lease).await;
-        settle(&line.extract, "w1", &lease, counts).await;
+        line.extract_all(epoch).await;
         let waiting = if epoch == 1 {
             NameSource::Provisional
         } else {
@@ -222,9 +225,7 @@ async fn names_made_of_terms_are_offered_again_in_the_next_run() {
 async fn names_belong_to_the_newest_run_whoever_writes_them() {
     let line = Line::start().await;
     for epoch in [1, 2] {
-        let lease = line.begin(epoch).await;
-        let counts = perform(&line.extraction, &lease).await;
-        settle(&line.extract, "w1", &lease, counts).await;
+        line.extract_all(epoch).await;
     }
     // The jobs of the first run come first, and find the results of the second.
     assert_eq!(name_all(&line).await, 2 * NAMING_JOBS);

@@ -8,6 +8,8 @@ use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
+
+use crate::trigger::LONGEST_TTL;
 use sojourn::terms::Language;
 
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps
@@ -324,11 +326,11 @@ impl RunArgs {
     }
 }
 
-/// A number of days that Redis can count in milliseconds.
+/// A number of days, no longer than results may be kept.
 fn days(text: &str) -> Result<NonZeroU32, String> {
-    const MOST: u32 = 36_500;
+    const MOST: u64 = LONGEST_TTL / (24 * 3600);
     match text.parse::<NonZeroU32>() {
-        Ok(days) if days.get() <= MOST => Ok(days),
+        Ok(days) if u64::from(days.get()) <= MOST => Ok(days),
         _ => Err(format!("must be a number of days from 1 to {MOST}")),
     }
 }

@@ -55,8 +55,11 @@ pub async fn snapshot(
     let key = redis.keys().cohort(cohort);
     let mut connection = redis.commands();
     if !connection.exists(&snapshot).await? {
-        let kind: redis::ValueType = connection.key_type(&key).await?;
-        if !matches!(kind, redis::ValueType::Set) && connection.exists(&key).await? {
+        let kind: String = redis::cmd("TYPE")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await?;
+        if kind != "set" && kind != "none" {
             let cohort = cohort.into();
             return Err(CohortError::NoSet { cohort, key });
         }

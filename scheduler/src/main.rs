@@ -49,10 +49,7 @@ fn is_redis(error: &(dyn Error + 'static)) -> bool {
     let private = error.downcast_ref::<PrivateError>();
     error.is::<ConnectError>()
         || error.is::<redis::RedisError>()
-        || matches!(
-            settings,
-            Some(SettingsError::Connect(_) | SettingsError::NoRedis)
-        )
+        || settings.is_some_and(SettingsError::is_redis)
         || matches!(
             private,
             Some(

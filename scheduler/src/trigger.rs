@@ -56,7 +56,7 @@ pub enum Scope {
 pub struct InvalidRequest(String);
 
 /// Longest lifetime of results, in seconds: a hundred years. Redis refuses much longer ones.
-const LONGEST_TTL: u64 = 100 * 365 * 24 * 3600;
+pub const LONGEST_TTL: u64 = 100 * 365 * 24 * 3600;
 
 /// The fields that a request may have.
 const FIELDS: [&str; 7] = [

@@ -6,7 +6,7 @@ use sojourn::journey::NameSource;
 use sojourn::store::JourneyReader;
 
 use crate::llm::{Endpoint, Question, Turn, answers, says};
-use crate::support::{self, Running, Server, command, said, small_dataset, sojourn};
+use crate::support::{self, Running, Server, command, ingest, said, small_dataset};
 use crate::{KEY, all};
 
 /// What it asks for begins with a word that ukulele journeys support.
@@ -27,28 +27,19 @@ fn dataset_with_an_order(folder: &Path) -> String {
         let path = folder.join(file);
         let rows = std::fs::read_to_string(&path).unwrap() + row;
         std::fs::write(&path, rows).unwrap();
-        path.display().to_string()
     };
-    let out = folder.join("with-an-order").display().to_string();
-    let items = append(
+    append(
         "items.csv",
         &format!("order,{ORDER},Ukulele fingerstyle fingerpicking chords\n"),
     );
     let met: String = ["uke0", "uke1", "order", "uke2"]
         .map(|item| format!("victim,{item},1760000000,1\n"))
         .concat();
-    let interactions = append("interactions.csv", &met);
-    let output = sojourn(&[
-        "ingest",
-        "--items",
-        &items,
-        "--interactions",
-        &interactions,
-        "--out",
-        &out,
-    ]);
+    append("interactions.csv", &met);
+    let out = folder.join("with-an-order");
+    let output = ingest(folder, &out, &[]);
     assert!(output.status.success(), "{}", said(&output));
-    out
+    out.display().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -260,6 +260,20 @@ pub fn json(output: &Output) -> serde_json::Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
 }
 
+/// `sojourn ingest` of `items.csv` and `interactions.csv` in a folder, with further arguments.
+pub fn ingest(folder: &Path, out: &Path, arguments: &[&str]) -> Output {
+    command("sojourn")
+        .args(["ingest", "--items"])
+        .arg(folder.join("items.csv"))
+        .arg("--interactions")
+        .arg(folder.join("interactions.csv"))
+        .arg("--out")
+        .arg(out)
+        .args(arguments)
+        .output()
+        .expect("sojourn runs")
+}
+
 /// A small dataset of `users` users who all look at the same two groups of items.
 pub fn small_dataset(folder: &Path, users: usize, users_per_shard: usize) -> PathBuf {
     let mut items = String::from("item_id,title,description\n");
@@ -282,17 +296,8 @@ pub fn small_dataset(folder: &Path, users: usize, users_per_shard: usize) -> Pat
     std::fs::write(folder.join("items.csv"), items).expect("room on disk");
     std::fs::write(folder.join("interactions.csv"), interactions).expect("room on disk");
     let out = folder.join("dataset");
-    let output = sojourn(&[
-        "ingest",
-        "--items",
-        &folder.join("items.csv").display().to_string(),
-        "--interactions",
-        &folder.join("interactions.csv").display().to_string(),
-        "--users-per-shard",
-        &users_per_shard.to_string(),
-        "--out",
-        &out.display().to_string(),
-    ]);
+    let users_per_shard = users_per_shard.to_string();
+    let output = ingest(folder, &out, &["--users-per-shard", &users_per_shard]);
     assert!(output.status.success(), "{}", said(&output));
     out
 }

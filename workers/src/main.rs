@@ -150,10 +150,10 @@ fn main() -> ExitCode {
 /// Once the work has begun, errors are those of jobs; but for an endpoint that refuses everything.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let settings = error.downcast_ref::<SettingsError>();
-    match settings {
-        Some(SettingsError::Connect(_) | SettingsError::NoRedis) => EXIT_REDIS,
-        _ if error.is::<QueueError>() => EXIT_REDIS,
-        _ => EXIT_INPUT,
+    if settings.is_some_and(SettingsError::is_redis) || error.is::<QueueError>() {
+        EXIT_REDIS
+    } else {
+        EXIT_INPUT
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sojourn::connection::{Redis, RedisOptions};
+use sojourn::connection::Redis;
 use sojourn::dataset::LOCAL_FOLDER;
 use sojourn::settings::{RedisArgs, SettingsError};
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
@@ -44,11 +44,7 @@ impl Session {
             )));
         }
         let folder = dataset.join(LOCAL_FOLDER);
-        let server = PrivateRedis::open(&folder.join("redis")).await?;
-        // The password in the environment is that of another server.
-        let mut options = RedisOptions::new(server.url());
-        options.key_prefix.clone_from(&args.key_prefix);
-        let redis = Redis::connect(&options).await?;
+        let (server, redis) = PrivateRedis::open(&folder.join("redis"), &args.key_prefix).await?;
         let url = server.url().to_owned();
         Ok(Session {
             redis,

@@ -90,11 +90,14 @@ pub struct PrivateRedis {
 }
 
 impl PrivateRedis {
-    /// Uses the server that runs on `data` already, or has one started there.
+    /// Uses the server that runs on `data` already, or has one started there, and connects to it.
     ///
     /// # Errors
     /// [`PrivateError`]
-    pub async fn open(data: &Path) -> Result<PrivateRedis, PrivateError> {
+    pub async fn open(
+        data: &Path,
+        key_prefix: &str,
+    ) -> Result<(PrivateRedis, Redis), PrivateError> {
         std::fs::create_dir_all(data).map_err(io(data))?;
         let deadline = Instant::now() + START_TIMEOUT;
         let users = open_lock(&data.join(USERS_LOCK))?;
@@ -105,10 +108,13 @@ impl PrivateRedis {
         let mut keeper: Option<Child> = None;
         loop {
             if let Some(url) = address(data) {
-                match Redis::connect(&RedisOptions::new(&url)).await {
-                    Ok(_) => {
+                // Without a password: one in the environment is that of another server.
+                let mut options = RedisOptions::new(&url);
+                options.key_prefix = key_prefix.into();
+                match Redis::connect(&options).await {
+                    Ok(redis) => {
                         let data = data.to_owned();
-                        return Ok(PrivateRedis { url, data, users });
+                        return Ok((PrivateRedis { url, data, users }, redis));
                     }
                     Err(ConnectError::Unreachable { .. }) => {}
                     Err(error) => return Err(error.into()),
