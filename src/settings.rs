@@ -1,7 +1,11 @@
 //! What the command lines of all processes have in common: Redis, the settings file, and how a
 //! process starts, logs, and is asked to stop.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -20,7 +24,8 @@ pub use process::{EXIT_FAILED, EXIT_INPUT, EXIT_REDIS, install_tls, run, start_l
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
-    /// URL of Redis or Valkey: redis://, rediss:// (TLS) or unix://
+    /// URL of Redis or Valkey: redis://, rediss:// (TLS) or unix://; several host:port joined by
+    /// commas are nodes of a cluster; redis+sentinel://HOST,HOST/NAME is the primary of that name
     #[arg(
         long,
         env = "SOJOURN_REDIS",
@@ -38,6 +43,32 @@ pub struct RedisArgs {
         value_name = "FILE"
     )]
     pub redis_password_file: Option<PathBuf>,
+
+    /// File that holds the sentinels' password; SOJOURN_REDIS_SENTINEL_PASSWORD is the other way
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS_SENTINEL_PASSWORD_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub redis_sentinel_password_file: Option<PathBuf>,
+
+    /// Certificates (PEM) that the servers' are checked against, instead of the system's
+    #[arg(long, env = "SOJOURN_REDIS_CA", global = true, value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
+
+    /// Certificate (PEM) to show to servers that want one
+    #[arg(long, env = "SOJOURN_REDIS_CERT", global = true, value_name = "FILE")]
+    pub redis_cert: Option<PathBuf>,
+
+    /// Key (PEM) of that certificate
+    #[arg(long, env = "SOJOURN_REDIS_KEY", global = true, value_name = "FILE")]
+    pub redis_key: Option<PathBuf>,
+
+    /// Seconds without an answer after which a connection counts as dead
+    #[arg(long, env = "SOJOURN_REDIS_TIMEOUT", global = true, value_name = "SECONDS",
+          default_value = "10", value_parser = timeout)]
+    pub redis_timeout: Duration,
 
     /// Prefix of every key
     #[arg(long, env = "SOJOURN_KEY_PREFIX", global = true, value_name = "TEXT",
@@ -90,11 +121,45 @@ impl RedisArgs {
     pub fn options(&self, url: &str) -> Result<RedisOptions, SettingsError> {
         let mut options = RedisOptions::new(url);
         options.key_prefix.clone_from(&self.key_prefix);
+        options.timeout = self.redis_timeout;
         options.password = secret(
             "SOJOURN_REDIS_PASSWORD",
             self.redis_password_file.as_deref(),
         )?;
+        options.sentinel_password = secret(
+            "SOJOURN_REDIS_SENTINEL_PASSWORD",
+            self.redis_sentinel_password_file.as_deref(),
+        )?;
+        let bytes = |file: &Option<PathBuf>| file.as_deref().map(read).transpose();
+        options.authority = bytes(&self.redis_ca)?;
+        options.certificate = bytes(&self.redis_cert)?;
+        options.key = bytes(&self.redis_key)?;
         Ok(options)
+    }
+
+    /// What a child process must find in its environment to use the same Redis in the same way.
+    /// Secrets are not among it: they stand in the environment already, or in files.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
+            ("SOJOURN_KEY_PREFIX", self.key_prefix.clone().into()),
+            (
+                "SOJOURN_REDIS_TIMEOUT",
+                self.redis_timeout.as_secs_f64().to_string().into(),
+            ),
+        ];
+        for (variable, file) in [
+            ("SOJOURN_REDIS_PASSWORD_FILE", &self.redis_password_file),
+            (
+                "SOJOURN_REDIS_SENTINEL_PASSWORD_FILE",
+                &self.redis_sentinel_password_file,
+            ),
+            ("SOJOURN_REDIS_CA", &self.redis_ca),
+            ("SOJOURN_REDIS_CERT", &self.redis_cert),
+            ("SOJOURN_REDIS_KEY", &self.redis_key),
+        ] {
+            variables.extend(file.as_ref().map(|file| (variable, file.clone().into())));
+        }
+        variables
     }
 
     /// Connects to the Redis that is named.
@@ -117,9 +182,32 @@ pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, Set
             .ok()
             .filter(|secret| !secret.is_empty()));
     };
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
+    let bytes = read(path)?;
+    let text = String::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
         path: path.into(),
-        source,
+        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
     })?;
     Ok(Some(text.trim_end().to_owned()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(path).map_err(|source| SettingsError::Unreadable {
+        path: path.into(),
+        source,
+    })
+}
+
+/// Least and longest time to wait for an answer: below, a busy server would seem to be gone; above,
+/// one that is gone would hold up a worker for longer than a lease.
+const TIMEOUTS: RangeInclusive<f64> = 0.1..=600.0;
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| TIMEOUTS.contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+        let (least, most) = (TIMEOUTS.start(), TIMEOUTS.end());
+        format!("must be a number of seconds from {least} to {most}")
+    })
 }

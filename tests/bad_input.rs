@@ -59,7 +59,7 @@ fn a_redis_that_is_down_is_named() {
 
 #[test]
 fn a_redis_that_would_evict_queues_is_refused() {
-    let server = Server::start_with(&["--maxmemory-policy", "allkeys-lru"]);
+    let server = Server::start_single_with(&["--maxmemory-policy", "allkeys-lru"]);
     for message in refusals(&server.url()) {
         assert!(
             message.contains("allkeys-lru") && message.contains("noeviction"),
@@ -70,7 +70,7 @@ fn a_redis_that_would_evict_queues_is_refused() {
 
 #[test]
 fn a_redis_that_needs_a_password_says_how_to_give_it() {
-    let server = Server::start_with(&["--requirepass", "swordfish"]);
+    let server = Server::start_single_with(&["--requirepass", "swordfish"]);
     for message in refusals(&server.url()) {
         assert!(message.contains("SOJOURN_REDIS_PASSWORD"), "{message}");
     }

@@ -262,7 +262,7 @@ struct Deployment {
 
 fn deployment() -> Deployment {
     let port = free_port();
-    let server = Server::start_with(&["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+    let server = Server::start_single_with(&["--port", &port.to_string()]);
     let dataset = dataset(server.folder.path()).display().to_string();
     let processes = [
         Running::start("sojourn", &["serve"], &server),

@@ -33,6 +33,11 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-password-file",
+            "redis-ca",
+            "redis-cert",
+            "redis-key",
+            "redis-timeout",
             "key-prefix",
             "json",
             "quiet",
@@ -95,7 +100,16 @@ pub const OPTIONS: [ProgramOptions; 2] = [
     },
     ProgramOptions {
         name: "sojourn-worker",
-        global: &["redis", "redis-password-file", "key-prefix"],
+        global: &[
+            "redis",
+            "redis-password-file",
+            "redis-sentinel-password-file",
+            "redis-ca",
+            "redis-cert",
+            "redis-key",
+            "redis-timeout",
+            "key-prefix",
+        ],
         commands: &[
             ("extract", &["lease", "drain", "concurrency", "cache"]),
             (

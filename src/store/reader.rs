@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use redis::aio::ConnectionManager;
-
 use super::{META_FIELD, Meta, StoreError};
-use crate::connection::{ConnectError, Redis, RedisOptions};
+use crate::connection::{ConnectError, Connection, Redis, RedisOptions};
 use crate::journey::Journey;
 use crate::keys::Keys;
 
@@ -28,7 +26,7 @@ pub struct UserJourneys {
 /// Reads journeys and their names. Cheap to clone; one connection serves any number of requests.
 #[derive(Clone)]
 pub struct JourneyReader {
-    connection: ConnectionManager,
+    connection: Connection,
     keys: Keys,
 }
 
@@ -109,14 +107,8 @@ impl JourneyReader {
         &self,
         keys: impl Iterator<Item = impl redis::ToRedisArgs>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut pipeline = redis::pipe();
-        for key in keys {
-            pipeline.cmd("HGETALL").arg(key);
-        }
-        if pipeline.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(pipeline.query_async(&mut self.connection.clone()).await?)
+        let commands = keys.map(|key| redis::cmd("HGETALL").arg(key).to_owned());
+        Ok(self.connection.all(commands.collect()).await?)
     }
 }
 

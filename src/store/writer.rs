@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::Script;
+use redis::{Cmd, ErrorKind, Script, ServerErrorKind};
 
 use super::{Meta, StoreError};
 use crate::connection::Redis;
@@ -72,7 +72,7 @@ impl JourneyWriter {
         ttl: Option<Duration>,
     ) -> Result<Vec<Written>, StoreError> {
         let ttl = ttl.map_or(0, |ttl| ttl.as_secs().max(1));
-        let mut calls = WRITE_JOURNEYS.batch();
+        let mut calls = Vec::with_capacity(results.len());
         for result in results {
             let Meta {
                 epoch,
@@ -81,7 +81,8 @@ impl JourneyWriter {
                 ..
             } = result.meta;
             let keys = self.redis.keys();
-            let call = calls.call(&keys.names(&result.user), &keys.journeys(&result.user));
+            let mut call =
+                WRITE_JOURNEYS.call(&keys.names(&result.user), &keys.journeys(&result.user));
             call.arg(epoch.0).arg(attempt);
             if result.replaces_foreign {
                 call.arg("foreign");
@@ -93,8 +94,9 @@ impl JourneyWriter {
             for journey in &result.journeys {
                 call.arg(&journey.id).arg(&journey.name).arg(json(journey));
             }
+            calls.push(call);
         }
-        let replies: Vec<String> = calls.query(&self.redis).await?;
+        let replies: Vec<String> = WRITE_JOURNEYS.query(&self.redis, calls).await?;
         let written = |reply: String| match reply.as_str() {
             "written" => Written::Written,
             "stale" => Written::Stale,
@@ -113,10 +115,10 @@ impl JourneyWriter {
         &self,
         users: &[(String, Epoch, Vec<NewName>)],
     ) -> Result<Vec<u64>, StoreError> {
-        let mut calls = WRITE_NAMES.batch();
+        let mut calls = Vec::with_capacity(users.len());
         for (user, epoch, names) in users {
             let keys = self.redis.keys();
-            let call = calls.call(&keys.names(user), &keys.journeys(user));
+            let mut call = WRITE_NAMES.call(&keys.names(user), &keys.journeys(user));
             call.arg(epoch.0);
             for NewName { before, after } in names {
                 call.arg(&before.id)
@@ -124,8 +126,9 @@ impl JourneyWriter {
                     .arg(before.name_source.as_str());
                 call.arg(&after.name).arg(json(after));
             }
+            calls.push(call);
         }
-        calls.query(&self.redis).await
+        WRITE_NAMES.query(&self.redis, calls).await
     }
 }
 
@@ -136,53 +139,51 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 
 /// A script that is called for many users at once.
 struct FencedScript {
-    script: Script,
     source: &'static str,
+    hash: String,
 }
+
+/// How often a script is loaded for one batch: the servers may forget it, or be others, in between.
+const MAX_LOADS: usize = 3;
 
 impl FencedScript {
     fn new(source: &'static str) -> Self {
         FencedScript {
-            script: Script::new(source),
             source,
+            hash: Script::new(source).get_hash().to_owned(),
         }
     }
 
-    /// A batch of calls. It begins by loading the script: a few kilobytes for hundreds of users,
-    /// and neither SCRIPT FLUSH nor a failover can get in between.
-    fn batch(&self) -> Batch<'_> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
-        Batch {
-            hash: self.script.get_hash(),
-            pipeline,
-            calls: 0,
-        }
-    }
-}
-
-struct Batch<'a> {
-    hash: &'a str,
-    pipeline: redis::Pipeline,
-    calls: usize,
-}
-
-impl Batch<'_> {
-    /// Adds a call for one user; its arguments are to follow.
-    fn call(&mut self, names: &str, journeys: &str) -> &mut redis::Pipeline {
-        self.calls += 1;
-        self.pipeline
-            .cmd("EVALSHA")
-            .arg(self.hash)
-            .arg(2)
-            .arg(names)
-            .arg(journeys)
+    /// A call for one user; its arguments are to follow.
+    fn call(&self, names: &str, journeys: &str) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hash).arg(2).arg(names).arg(journeys);
+        call
     }
 
-    async fn query<T: redis::FromRedisValue>(self, redis: &Redis) -> Result<Vec<T>, StoreError> {
-        if self.calls == 0 {
-            return Ok(Vec::new());
+    /// Makes all calls in one round trip. Those that have had their effect when a server turns out
+    /// not to know the script find that somebody wrote, which their callers are prepared for.
+    async fn query<T: redis::FromRedisValue>(
+        &self,
+        redis: &Redis,
+        calls: Vec<Cmd>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut connection = redis.commands();
+        let mut loads = 0;
+        loop {
+            match connection.all(calls.clone()).await {
+                Err(error)
+                    if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+                        && loads < MAX_LOADS =>
+                {
+                    // On every node of a cluster.
+                    let mut load = redis::cmd("SCRIPT");
+                    load.arg("LOAD").arg(self.source);
+                    let () = load.query_async(&mut connection).await?;
+                    loads += 1;
+                }
+                replies => return Ok(replies?),
+            }
         }
-        Ok(self.pipeline.query_async(&mut redis.commands()).await?)
     }
 }

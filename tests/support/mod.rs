@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use sojourn::connection::{Redis, RedisOptions};
+mod node;
+mod server;
+
+pub use node::{Node, free_ports};
+pub use server::Server;
 
 /// How long anything may take before a test gives up. Generous: machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,88 +75,6 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
     );
     eprintln!("skipped: {} is not there", folder.display());
     None
-}
-
-/// A server of the test's own, on a socket in a folder of its own.
-pub struct Server {
-    pub folder: tempfile::TempDir,
-    child: Child,
-    arguments: Vec<String>,
-}
-
-impl Server {
-    pub fn start() -> Server {
-        Server::start_with(&[])
-    }
-
-    /// With further arguments of the server program.
-    pub fn start_with(arguments: &[&str]) -> Server {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
-        let child = spawn_server(folder.path(), &arguments);
-        let server = Server {
-            folder,
-            child,
-            arguments,
-        };
-        server.wait_until_up();
-        server
-    }
-
-    pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("redis.sock")
-    }
-
-    pub fn url(&self) -> String {
-        format!("unix://{}", self.socket().display())
-    }
-
-    pub async fn connect(&self) -> Redis {
-        Redis::connect(&RedisOptions::new(self.url()))
-            .await
-            .expect("the server answers")
-    }
-
-    /// Ends the server without warning.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("the server runs");
-        self.child.wait().expect("the server ends");
-    }
-
-    /// Starts it again on its data.
-    pub fn restart(&mut self) {
-        self.child = spawn_server(self.folder.path(), &self.arguments);
-        self.wait_until_up();
-    }
-
-    fn wait_until_up(&self) {
-        wait_for("the server", || {
-            std::os::unix::net::UnixStream::connect(self.socket())
-                .ok()
-                .map(|_| ())
-        });
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have been killed by the test.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn_server(folder: &Path, arguments: &[String]) -> Child {
-    Command::new(server_program())
-        .args(["--port", "0", "--save", "", "--appendonly", "yes", "--dir"])
-        .arg(folder)
-        .arg("--unixsocket")
-        .arg(folder.join("redis.sock"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the server program runs")
 }
 
 /// Waits until `look` finds something.

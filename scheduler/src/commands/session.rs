@@ -71,13 +71,18 @@ impl Session {
             configure(process);
             process
                 .env("SOJOURN_REDIS", &self.url)
-                .env("SOJOURN_KEY_PREFIX", &self.args.key_prefix);
+                .envs(self.args.environment());
             if self.is_private() {
-                process
-                    .env_remove("SOJOURN_REDIS_PASSWORD")
-                    .env_remove("SOJOURN_REDIS_PASSWORD_FILE");
-            } else if let Some(file) = &self.args.redis_password_file {
-                process.env("SOJOURN_REDIS_PASSWORD_FILE", file);
+                // What is there is for another server.
+                for variable in [
+                    "SOJOURN_REDIS_PASSWORD",
+                    "SOJOURN_REDIS_PASSWORD_FILE",
+                    "SOJOURN_REDIS_CA",
+                    "SOJOURN_REDIS_CERT",
+                    "SOJOURN_REDIS_KEY",
+                ] {
+                    process.env_remove(variable);
+                }
             }
         };
         Ok(LocalDeployment::start(logs, options, configure)?)

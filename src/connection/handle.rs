@@ -1,0 +1,168 @@
+//! What commands are sent through.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::try_join_all;
+use redis::aio::ConnectionLike;
+use redis::cluster_async::ClusterConnection;
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+
+use super::link::{Blocking, Commands, Link, Links};
+
+/// A handle for commands that answer at once. Cheap to clone; all share one connection to each
+/// server. A command that fails is not sent again.
+#[derive(Clone)]
+pub struct Connection {
+    links: Arc<Links>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(super) fn new(links: Arc<Links>) -> Connection {
+        Connection { links }
+    }
+
+    /// Sends commands that may be about keys of different slots, and waits for all replies: one round
+    /// trip on one server, one for each command, all at once, on a cluster.
+    ///
+    /// # Errors
+    /// The first that there was. The other commands may have been done.
+    pub async fn all<T: FromRedisValue>(&self, commands: Vec<Cmd>) -> RedisResult<Vec<T>> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let link = self.links.get().await?;
+        let replies = match link.commands.clone() {
+            Commands::Server(mut server) => {
+                let mut pipeline = redis::pipe();
+                for command in commands {
+                    pipeline.add_command(command);
+                }
+                pipeline.query_async(&mut server).await
+            }
+            Commands::Cluster(cluster) => {
+                let ask = async |command: Cmd| command.query_async(&mut cluster.clone()).await;
+                try_join_all(commands.into_iter().map(ask)).await
+            }
+        };
+        self.links.judge(&link, &replies);
+        replies
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        async move {
+            let link = self.links.get().await?;
+            let reply = match &mut link.commands.clone() {
+                Commands::Server(server) => server.req_packed_command(command).await,
+                Commands::Cluster(cluster) => cluster.req_packed_command(command).await,
+            };
+            let reply = reply.and_then(Value::extract_error);
+            self.links.judge(&link, &reply);
+            reply
+        }
+        .boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        async move {
+            let link = self.links.get().await?;
+            let replies = match &mut link.commands.clone() {
+                Commands::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
+                Commands::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
+            };
+            self.links.judge(&link, &replies);
+            replies
+        }
+        .boxed()
+    }
+
+    /// Nobody here asks for it; the client wants it for transactions over several databases.
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+/// A connection for one read at a time that blocks.
+pub struct BlockingConnection {
+    links: Arc<Links>,
+    link: Arc<Link>,
+    inner: Inner,
+}
+
+enum Inner {
+    Server(deadpool_redis::Connection),
+    Cluster(ClusterConnection),
+}
+
+impl fmt::Debug for BlockingConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingConnection").finish_non_exhaustive()
+    }
+}
+
+impl BlockingConnection {
+    pub(super) async fn get(links: Arc<Links>) -> RedisResult<BlockingConnection> {
+        let link = links.get().await?;
+        let inner = match &link.blocking {
+            Blocking::Server(pool) => pool.get().await.map(Inner::Server).map_err(|error| match error {
+                deadpool_redis::PoolError::Backend(error) => error,
+                other => RedisError::from(std::io::Error::other(other.to_string())),
+            }),
+            Blocking::Cluster(cluster) => Ok(Inner::Cluster(cluster.clone())),
+        };
+        links.judge(&link, &inner);
+        let inner = inner?;
+        Ok(BlockingConnection { links, link, inner })
+    }
+}
+
+impl ConnectionLike for BlockingConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        async move {
+            let reply = match &mut self.inner {
+                Inner::Server(server) => server.req_packed_command(command).await,
+                Inner::Cluster(cluster) => cluster.req_packed_command(command).await,
+            };
+            let reply = reply.and_then(Value::extract_error);
+            self.links.judge(&self.link, &reply);
+            reply
+        }
+        .boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        async move {
+            let replies = match &mut self.inner {
+                Inner::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
+                Inner::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
+            };
+            self.links.judge(&self.link, &replies);
+            replies
+        }
+        .boxed()
+    }
+
+    /// See [`Connection`]'s.
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
