@@ -70,10 +70,15 @@ impl Address {
             None => (path.trim_start_matches('/'), ""),
         };
         if primary.is_empty() {
-            return Err(invalid("it does not say how the sentinels call the primary"));
+            return Err(invalid(
+                "it does not say how the sentinels call the primary",
+            ));
         }
         let sentinel = |host: &&str| {
-            let named = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+            let named = host
+                .rsplit(']')
+                .next()
+                .is_some_and(|rest| rest.contains(':'));
             let port = if named {
                 String::new()
             } else {

@@ -118,10 +118,15 @@ impl BlockingConnection {
     pub(super) async fn get(links: Arc<Links>) -> RedisResult<BlockingConnection> {
         let link = links.get().await?;
         let inner = match &link.blocking {
-            Blocking::Server(pool) => pool.get().await.map(Inner::Server).map_err(|error| match error {
-                deadpool_redis::PoolError::Backend(error) => error,
-                other => RedisError::from(std::io::Error::other(other.to_string())),
-            }),
+            Blocking::Server(pool) => {
+                pool.get()
+                    .await
+                    .map(Inner::Server)
+                    .map_err(|error| match error {
+                        deadpool_redis::PoolError::Backend(error) => error,
+                        other => RedisError::from(std::io::Error::other(other.to_string())),
+                    })
+            }
             Blocking::Cluster(cluster) => Ok(Inner::Cluster(cluster.clone())),
         };
         links.judge(&link, &inner);

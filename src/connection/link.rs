@@ -149,12 +149,15 @@ impl Links {
                     ..links
                 };
                 // Every primary must be one to rely on, not only the one that answered first.
-                if let Commands::Cluster(mut nodes) = links.get().await.map_err(failed)?.commands.clone()
+                if let Commands::Cluster(mut nodes) =
+                    links.get().await.map_err(failed)?.commands.clone()
                 {
-                    let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                    let primaries =
+                        RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                     let infos = nodes.route_command(redis::cmd("INFO"), primaries).await;
                     let infos: Vec<(String, String)> =
-                        redis::from_redis_value(infos.map_err(failed)?).map_err(|error| failed(error.into()))?;
+                        redis::from_redis_value(infos.map_err(failed)?)
+                            .map_err(|error| failed(error.into()))?;
                     for (node, info) in infos {
                         ServerInfo(info).check(&node)?;
                     }
@@ -174,10 +177,7 @@ impl Links {
             return Ok(link);
         }
         let link = Arc::new(self.make().await?);
-        *self
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }
 
@@ -187,11 +187,11 @@ impl Links {
         if !is_of_no_use(error) {
             return;
         }
-        let mut current = self
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, link))
+        {
             tracing::debug!(%error, "dropping a connection to Redis");
             *current = None;
         }
@@ -294,9 +294,10 @@ fn sentinel_client(
 ) -> RedisResult<SentinelClient> {
     let is_tls = of.sentinels.iter().any(is_tls);
     let sentinels = of.sentinels.iter().cloned();
-    let mut builder = SentinelClientBuilder::new(sentinels, &of.primary, SentinelServerType::Master)?
-        .set_client_to_redis_tcp_settings(tcp())
-        .set_client_to_redis_db(of.login.db());
+    let mut builder =
+        SentinelClientBuilder::new(sentinels, &of.primary, SentinelServerType::Master)?
+            .set_client_to_redis_tcp_settings(tcp())
+            .set_client_to_redis_db(of.login.db());
     if is_tls {
         builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
     }

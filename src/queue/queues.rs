@@ -1,5 +1,7 @@
 //! The two queues of a Redis.
 
+use redis::AsyncCommands;
+
 use super::{Kind, Queue, QueueError};
 use crate::connection::Redis;
 
@@ -33,12 +35,8 @@ impl Queues {
 /// How many partitions the queues have: what Redis remembers, so that all processes agree.
 async fn partitions(redis: &Redis) -> Result<u32, QueueError> {
     let key = redis.keys().settings();
-    let (remembered,) = redis::pipe()
-        .atomic()
-        .hset_nx(&key, "partitions", PARTITIONS)
-        .ignore()
-        .hget(&key, "partitions")
-        .query_async(&mut redis.commands())
-        .await?;
-    Ok(remembered)
+    let mut connection = redis.commands();
+    // Not in a transaction, which a cluster that is failing over aborts instead of waiting.
+    let () = connection.hset_nx(&key, "partitions", PARTITIONS).await?;
+    Ok(connection.hget(&key, "partitions").await?)
 }

@@ -51,8 +51,10 @@ pub fn run<E: AsRef<dyn Error>>(
 /// Starts the log on standard error. `SOJOURN_LOG` selects what is logged (`info`, `debug`,
 /// `sojourn=trace`); `SOJOURN_LOG_FORMAT=json` writes it for machines.
 pub fn start_log(default_level: &str) {
+    // What the client of Redis warns of, errors say as well, and they say what was to be done.
+    let default = format!("{default_level},redis=error");
     let filter = tracing_subscriber::EnvFilter::try_from_env("SOJOURN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

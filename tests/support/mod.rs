@@ -133,14 +133,18 @@ impl Running {
         let number = std::fs::read_dir(server.folder.path()).map_or(0, Iterator::count);
         let log = server.folder.path().join(format!("{name}-{number}.log"));
         let log = std::fs::File::create(log).expect("a log file");
-        let child = command(name)
+        let mut command = command(name);
+        command
             .args(arguments)
             .env("SOJOURN_REDIS", server.url())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the program runs");
-        Running(child)
+            .stderr(log);
+        Running::spawn(command)
+    }
+
+    /// Starts a command, without its output.
+    pub fn spawn(mut command: Command) -> Running {
+        let child = command.stdout(Stdio::null()).spawn();
+        Running(child.expect("the program runs"))
     }
 
     /// Asks the process to stop and returns how it ended.

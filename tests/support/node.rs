@@ -45,7 +45,11 @@ impl Node {
 
     /// A connection for one command after the other.
     pub fn connect(&self) -> redis::Connection {
-        let url = format!("unix://{}", self.socket().display());
+        let mut url = format!("unix://{}", self.socket().display());
+        let mut arguments = self.arguments.iter();
+        if arguments.any(|argument| argument == "--requirepass") {
+            url += &format!("?pass={}", arguments.next().expect("a password"));
+        }
         let client = redis::Client::open(url).expect("a path");
         client.get_connection().expect("the server answers")
     }

@@ -68,7 +68,11 @@ impl Server {
                 .chain(arguments.iter().copied())
                 .map(str::to_owned)
                 .collect();
-            Node::start(&folder.path().join(number.to_string()), ports[0], &arguments)
+            Node::start(
+                &folder.path().join(number.to_string()),
+                ports[0],
+                &arguments,
+            )
         });
         let server = Server {
             nodes: nodes.collect(),

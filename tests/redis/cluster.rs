@@ -1,0 +1,182 @@
+//! A cluster whose nodes die and whose slots move.
+
+use sojourn::connection::{ConnectError, Redis, RedisOptions};
+
+use crate::deployment::{Access, assert_counted_once, without_names};
+use crate::support::{Node, Server, free_ports, small_dataset, wait_for};
+
+/// Users, one in each shard.
+const USERS: usize = 600;
+
+/// Waits until a replica has become a primary.
+fn wait_for_promotion(node: &Node) {
+    wait_for("the replica to take over", || {
+        let role: Vec<redis::Value> = node.ask("ROLE").ok()?;
+        let role: String = redis::from_redis_value(role.into_iter().next()?).ok()?;
+        (role == "master").then_some(())
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_when_a_replica_takes_over_as_asked() {
+    let server = Server::start_cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
+    let access = Access::to(&server.url());
+    let _processes = access.deploy();
+    let run = access.backfill(&dataset);
+    access.wait_for_jobs(&run, 50);
+    // Clients wait for a moment, and no write is lost.
+    let _: String = server.nodes[3].ask("CLUSTER FAILOVER").unwrap();
+    wait_for_promotion(&server.nodes[3]);
+    let status = access.ask(&["run", &run, "--watch"]);
+    assert_counted_once(&status, USERS);
+    let options = RedisOptions::new(server.url());
+    assert_eq!(without_names(&options, USERS).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_when_a_primary_dies() {
+    let mut server = Server::start_cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
+    let access = Access::to(&server.url());
+    let _processes = access.deploy();
+    let run = access.backfill(&dataset);
+    access.wait_for_jobs(&run, 50);
+    server.nodes[0].kill();
+    wait_for_promotion(&server.nodes[3]);
+    let status = access.ask(&["run", &run, "--watch"]);
+    assert_eq!(status["state"], "done", "{status}");
+    // The last writes before the death may not have reached the replica: see the guarantees.
+    let options = RedisOptions::new(server.url());
+    let without = without_names(&options, USERS).await;
+    eprintln!("{} of {USERS} users without results", without.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_while_slots_move_to_another_node() {
+    let server = Server::start_cluster(0);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
+    let access = Access::to(&server.url());
+    let _processes = access.deploy();
+    let run = access.backfill(&dataset);
+    access.wait_for_jobs(&run, 50);
+    // The register, every partition of both queues, and some users.
+    let tags = ["runs", "u1", "u2", "u3", "u500", "u599"].map(str::to_owned);
+    let partitions = (0..4).flat_map(|n| [format!("extract:{n}"), format!("name:{n}")]);
+    for tag in tags.into_iter().chain(partitions) {
+        move_slot(&server, &tag);
+    }
+    let status = access.ask(&["run", &run, "--watch"]);
+    assert_counted_once(&status, USERS);
+    let options = RedisOptions::new(server.url());
+    assert_eq!(without_names(&options, USERS).await, [""; 0]);
+}
+
+/// Moves the slot of a hash tag to another node, key by key, as `redis-cli --cluster reshard` does.
+fn move_slot(server: &Server, tag: &str) {
+    let slot: u16 = server.nodes[0]
+        .ask(&format!("CLUSTER KEYSLOT {tag}"))
+        .unwrap();
+    let from = owner(server, slot);
+    let to = (from + 1) % server.nodes.len();
+    let (from, to) = (&server.nodes[from], &server.nodes[to]);
+    let id = |node: &Node| node.ask::<String>("CLUSTER MYID").unwrap();
+    let importing = format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from));
+    let migrating = format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to));
+    let _: String = to.ask(&importing).unwrap();
+    let _: String = from.ask(&migrating).unwrap();
+    loop {
+        let keys: Vec<String> = from
+            .ask(&format!("CLUSTER GETKEYSINSLOT {slot} 10"))
+            .unwrap();
+        if keys.is_empty() {
+            break;
+        }
+        let mut migrate = redis::cmd("MIGRATE");
+        migrate.arg(&["127.0.0.1", &to.port.to_string(), "", "0", "5000", "KEYS"]);
+        // NOKEY: they went away meanwhile, as finished jobs do.
+        let _: String = migrate.arg(&keys).query(&mut from.connect()).unwrap();
+    }
+    // The new owner first: a slot that both disown would be lost. Again until all agree: what nodes
+    // have told each other just before may undo it.
+    wait_for("the nodes to agree", || {
+        for node in [to, from].into_iter().chain(&server.nodes) {
+            let _: String = node
+                .ask(&format!("CLUSTER SETSLOT {slot} NODE {}", id(to)))
+                .unwrap();
+        }
+        let agrees = |node: &Node| owner_by(node, slot).is_some_and(|owner| owner == id(to));
+        server.nodes.iter().all(agrees).then_some(())
+    });
+}
+
+/// Which node has a slot.
+fn owner(server: &Server, slot: u16) -> usize {
+    let says_so = |node: &Node| owner_by(node, slot) == node.ask("CLUSTER MYID").ok();
+    server
+        .nodes
+        .iter()
+        .position(says_so)
+        .expect("every slot has an owner")
+}
+
+/// The id of the node that has a slot, as `node` believes.
+fn owner_by(node: &Node, slot: u16) -> Option<String> {
+    let nodes: String = node.ask("CLUSTER NODES").unwrap();
+    let has = |range: &str| match range.split_once('-') {
+        // A slot that is on its way.
+        _ if range.starts_with('[') => false,
+        Some((first, last)) => (first.parse().unwrap()..=last.parse().unwrap()).contains(&slot),
+        None => range.parse() == Ok(slot),
+    };
+    let mut lines = nodes.lines();
+    let line = lines.find(|line| line.split(' ').skip(8).any(has))?;
+    line.split(' ').next().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_is_enough_to_find_the_others() {
+    let server = Server::start_cluster(0);
+    let url = format!("redis://127.0.0.1:{}", server.nodes[1].port);
+    let redis = Redis::connect(&RedisOptions::new(url)).await.unwrap();
+    for user in ["a", "b", "c", "d", "e"] {
+        let key = redis.keys().names(user);
+        let () = redis::cmd("HSET")
+            .arg(&[&key, "j", user])
+            .query_async(&mut redis.commands())
+            .await
+            .unwrap();
+    }
+    let reader = sojourn::store::JourneyReader::new(&redis);
+    let names = reader
+        .names_of_many(&["e", "d", "c", "b", "a"])
+        .await
+        .unwrap();
+    let names: Vec<&String> = names.iter().map(|names| &names["j"]).collect();
+    assert_eq!(names, ["e", "d", "c", "b", "a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_servers_that_are_no_cluster_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports(1);
+    let node = Node::start(folder.path(), ports[0], &[]);
+    let url = format!("redis://127.0.0.1:{0},127.0.0.1:{0}", node.port);
+    let error = Redis::connect(&RedisOptions::new(url)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_primary_of_a_cluster_must_keep_what_it_has() {
+    let server = Server::start_cluster(0);
+    let _: String = server.nodes[2]
+        .ask("CONFIG SET maxmemory-policy allkeys-lru")
+        .unwrap();
+    let error = Redis::connect(&RedisOptions::new(server.url()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::Evicts { .. }), "{error}");
+}
