@@ -16,8 +16,9 @@ use support::{Running, Server, command, root, said, server_program, wait_for};
 /// Variables that are read besides the options: secrets, which are no flags because flags can be
 /// seen by everybody on the machine, the log, which starts before there are options, and the folder
 /// for temporary files.
-const NOT_OPTIONS: [&str; 5] = [
+const NOT_OPTIONS: [&str; 6] = [
     "SOJOURN_REDIS_PASSWORD",
+    "SOJOURN_REDIS_SENTINEL_PASSWORD",
     "SOJOURN_LLM_API_KEY",
     "SOJOURN_LOG",
     "SOJOURN_LOG_FORMAT",
@@ -254,6 +255,7 @@ fn secrets_and_the_log_can_be_set_for_every_service_that_reads_them() {
     for (name, service) in ours() {
         for variable in [
             "SOJOURN_REDIS_PASSWORD",
+            "SOJOURN_REDIS_SENTINEL_PASSWORD",
             "SOJOURN_LOG",
             "SOJOURN_LOG_FORMAT",
         ] {

@@ -29,7 +29,7 @@ impl Sandbox {
         }
         let manifest = sandbox.path("repository/Cargo.toml");
         fs::copy(root().join("Cargo.toml"), manifest).expect("the manifest");
-        for name in ["bash", "cut", "dirname", "head", "readlink", "sed", "sort"] {
+        for name in ["bash", "cut", "dirname", "head", "nproc", "readlink", "sed", "sort"] {
             let path = std::env::var_os("PATH").expect("a PATH");
             let real = std::env::split_paths(&path)
                 .map(|folder| folder.join(name))
@@ -129,11 +129,12 @@ fn suite(links: &[&str], tests: &str) -> Output {
 fn the_suite_runs_on_every_server_and_says_which() {
     let output = suite(
         &["server", "valkey"],
-        "echo \"tests on $SOJOURN_REDIS_SERVER\"",
+        "echo \"tests on $SOJOURN_REDIS_SERVER${SOJOURN_TEST_CLUSTER:+ as a cluster}\"",
     );
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", said(&output));
-    assert_eq!(printed.matches("tests on ").count(), 2, "{printed}");
+    assert_eq!(printed.matches("tests on ").count(), 3, "{printed}");
+    assert!(printed.contains("server as a cluster"), "{printed}");
     let passed = printed.split("has passed on:").nth(1).expect("a summary");
     assert!(passed.contains("the server server"), "{printed}");
     assert!(passed.contains("the server valkey"), "{printed}");
