@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sojourn::code::Coded;
 use sojourn::connection::Redis;
 use sojourn::queue::Queues;
 use sojourn::run::RunId;
@@ -79,7 +80,7 @@ pub async fn watch<E: From<RegisterError>>(
             }
             Err(error) if error.is_redis() => {
                 let since = *away_since.get_or_insert_with(|| {
-                    tell(&format!("waiting for Redis: {error}"));
+                    tell(&format!("waiting for Redis: {}", error.with_code()));
                     Instant::now()
                 });
                 if since.elapsed() > REDIS_PATIENCE {

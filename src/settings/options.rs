@@ -58,7 +58,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "salience",
                 ],
             ),
-            ("serve", &["queue-depth", "naming-backlog"]),
+            ("serve", &["queue-depth", "naming-backlog", "listen"]),
             (
                 "backfill",
                 &[
@@ -90,6 +90,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("run", &["watch", "dataset"]),
             ("cancel", &["dataset"]),
             ("show", &["dataset"]),
+            ("health", &["listen"]),
             ("demo", &["users", "seed", "keep"]),
         ],
     },
@@ -97,12 +98,16 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         name: "sojourn-worker",
         global: &["redis", "redis-password-file", "key-prefix"],
         commands: &[
-            ("extract", &["lease", "drain", "concurrency", "cache"]),
+            (
+                "extract",
+                &["lease", "drain", "listen", "concurrency", "cache"],
+            ),
             (
                 "name",
                 &[
                     "lease",
                     "drain",
+                    "listen",
                     "namer",
                     "endpoint",
                     "model",
