@@ -63,8 +63,8 @@ pub async fn watch<E: From<RegisterError>>(
         match status(&register, redis, queues, run).await {
             Ok(Some(status)) => {
                 tracing::debug!(%run, "looked at a run");
-                if away_since.take().is_some() {
-                    tell("Redis is back");
+                if let Some(since) = away_since.take() {
+                    tell(&format!("Redis is back after {:.0?}", since.elapsed()));
                 }
                 show(&bar, &status);
                 if status.record.state.is_over() {

@@ -49,6 +49,11 @@ impl Coded for RedisError {
             Some("MISCONF") => return Code::NotSaving,
             _ => {}
         }
+        // Of a command in a script, servers say it in words and not by a code of its own.
+        let words = self.detail().unwrap_or_default();
+        if words.contains("ACL failure in script") || words.contains("user executing the script") {
+            return Code::Unauthorized;
+        }
         match self.kind() {
             ErrorKind::AuthenticationFailed => Code::Unauthorized,
             ErrorKind::InvalidClientConfig => Code::NoRedis,
