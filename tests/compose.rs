@@ -212,6 +212,7 @@ fn each_of_our_services_is_healthy_when_its_process_says_so_on_the_address_it_li
             .args(&line[1..])
             .envs(environment.iter().copied())
             .env("SOJOURN_REDIS", server.url())
+            .stderr(Stdio::null())
             .spawn();
         let _process = Running(process.expect("the program runs"));
         wait_for("a healthy process", || {

@@ -197,7 +197,7 @@ impl Scheduler {
             }
         }
         if leads && let Err(error) = self.candidate.resign().await {
-            tracing::warn!(%error, "cannot give up the lead; it ends by itself");
+            tracing::warn!(code = %Coded::code(&error), %error, "cannot give up the lead; it ends by itself");
         }
     }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
-use crate::code::Code;
+use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
 
 /// How long an idle worker waits at one partition before it looks at the next.
@@ -258,7 +258,7 @@ impl Consumer {
                 .settle(&self.worker, &surplus, &Outcome::Release)
                 .await;
             if let Err(error) = released {
-                tracing::warn!(job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
+                tracing::warn!(code = %error.code(), job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
             }
         }
         Ok(lease)
