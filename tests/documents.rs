@@ -12,6 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 use sojourn::code::Code;
+use sojourn::health::Report;
 use sojourn::settings::OPTIONS;
 use sojourn::store::JourneyReader;
 use support::{Running, Server, command, ingest, root, said};
@@ -523,6 +524,16 @@ fn every_paragraph_about_a_code_says_where_to_look_what_to_do_and_what_happens_o
         // What it means comes before.
         assert!(places[0] > Some(20), "{code}: {text}");
     }
+}
+
+#[test]
+fn the_report_in_the_runbook_is_one_that_a_process_could_give() {
+    let text = std::fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
+    let blocks = blocks(&text);
+    let shown = blocks.iter().find(|block| block.language == "json");
+    let shown: Value = serde_json::from_str(&shown.expect("a report").text).expect("JSON");
+    let report: Report = serde_json::from_value(shown.clone()).expect("a report");
+    assert_eq!(serde_json::to_value(report).expect("JSON"), shown);
 }
 
 /// The command lines of our programs that a document shows: lines of blocks that begin with one
