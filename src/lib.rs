@@ -3,10 +3,12 @@
 
 pub mod catalogue;
 pub mod causes;
+pub mod code;
 pub mod connection;
 pub mod dataset;
 pub mod evaluation;
 mod external_sort;
+pub mod health;
 pub mod history;
 pub mod ingest;
 pub mod item;

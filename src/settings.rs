@@ -1,8 +1,9 @@
-//! What the command lines of all processes have in common: Redis, the settings file, and how a
-//! process starts, logs, and is asked to stop.
+//! What the command lines of all processes have in common: Redis, the settings file, how a process
+//! says how it is, and how it starts, logs, and is asked to stop.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,13 +13,15 @@ use clap::Args;
 use crate::connection::{ConnectError, Redis, RedisOptions};
 
 mod file;
+mod listen;
 mod options;
 mod process;
 
 use file::DEFAULT_FILE;
 pub use file::parse;
+pub use listen::{HealthError, ListenArgs, ask, listen_address};
 pub use options::{OPTIONS, ProgramOptions};
-pub use process::{EXIT_FAILED, EXIT_INPUT, EXIT_REDIS, install_tls, run, start_log, stop_signal};
+pub use process::{install_tls, run, start_log, stop_signal};
 
 /// Where Redis is.
 #[derive(Args, Clone, Debug)]
@@ -96,6 +99,20 @@ pub enum SettingsError {
         /// What is wrong.
         reason: String,
     },
+    /// What the options ask for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody can listen there.
+    #[error(
+        "cannot listen on {address}: {source}; name an address of this machine and a port that is \
+         free with --listen or SOJOURN_LISTEN, or leave both out"
+    )]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No Redis was named.
     #[error(
         "no Redis is named: use --redis URL, SOJOURN_REDIS, or `redis = \"...\"` in {DEFAULT_FILE}"
@@ -104,13 +121,6 @@ pub enum SettingsError {
     /// The Redis that was named cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-}
-
-impl SettingsError {
-    /// Whether it is Redis that is missing or cannot be used.
-    pub fn is_redis(&self) -> bool {
-        matches!(self, SettingsError::NoRedis | SettingsError::Connect(_))
-    }
 }
 
 impl RedisArgs {

@@ -14,6 +14,7 @@ fn refusal(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{}", said(output));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!message.contains("panicked"), "{message}");
+    assert!(message.contains("error[SJ"), "{message}");
     message
 }
 
@@ -50,7 +51,7 @@ const INTERACTIONS: &[u8] = b"user_id,item_id,timestamp\nann,a,1700000000\n";
 fn a_redis_that_is_down_is_named() {
     for message in refusals("redis://127.0.0.1:1") {
         assert!(
-            message.contains("cannot reach Redis at 127.0.0.1:1"),
+            message.contains("error[SJ101]: cannot reach Redis at 127.0.0.1:1"),
             "{message}"
         );
         assert!(message.contains("is it running"), "{message}");
@@ -65,6 +66,7 @@ fn a_redis_that_would_evict_queues_is_refused() {
             message.contains("allkeys-lru") && message.contains("noeviction"),
             "{message}"
         );
+        assert!(message.contains("error[SJ105]: "), "{message}");
     }
 }
 
@@ -73,6 +75,7 @@ fn a_redis_that_needs_a_password_says_how_to_give_it() {
     let server = Server::start_single_with(&["--requirepass", "swordfish"]);
     for message in refusals(&server.url()) {
         assert!(message.contains("SOJOURN_REDIS_PASSWORD"), "{message}");
+        assert!(message.contains("error[SJ102]: "), "{message}");
     }
     let wrong = command("sojourn")
         .args(["runs", "--redis", &server.url()])
@@ -147,7 +150,7 @@ fn an_unknown_user_and_an_unknown_run_are_said_to_be() {
     let show = sojourn(&["show", "nobody", "--redis", &server.url()]);
     assert!(refusal(&show, 1).contains("no results for user \"nobody\""));
     let run = sojourn(&["run", "1700000000000-0", "--redis", &server.url()]);
-    assert!(refusal(&run, 2).contains("there is no run 1700000000000-0"));
+    assert!(refusal(&run, 2).contains("error[SJ501]: there is no run 1700000000000-0"));
     let watched = [
         "run",
         "1700000000000-0",

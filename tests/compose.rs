@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -190,13 +191,44 @@ fn every_command_line_is_understood_with_its_environment() {
     }
 }
 
+/// A port of this machine that is free for the moment.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}
+
 #[test]
-fn the_health_check_of_the_scheduler_is_understood() {
-    let services = services();
-    let check = words(&services["scheduler"]["healthcheck"]["test"]);
-    assert_eq!(check[0], "CMD");
-    let output = run(&check[1..], &environment(&services["scheduler"]));
-    assert_understood("scheduler", &output);
+fn each_of_our_services_is_healthy_when_its_process_says_so_on_the_address_it_listens_on() {
+    let server = Server::start();
+    for (name, service) in ours() {
+        let check = words(&service["healthcheck"]["test"]);
+        assert_eq!(check[0], "CMD", "{name}");
+        let set = services_with(&[("SOJOURN_LISTEN", &free_address())]);
+        let environment = environment(&set[&name]);
+        let silent = run(&check[1..], &environment);
+        assert_eq!(silent.status.code(), Some(1), "{name}: {}", said(&silent));
+
+        let line = words(&service["command"]);
+        let process = command(line[0])
+            .args(&line[1..])
+            .envs(environment.iter().copied())
+            .env("SOJOURN_REDIS", server.url())
+            .stderr(Stdio::null())
+            .spawn();
+        let _process = Running(process.expect("the program runs"));
+        wait_for("a healthy process", || {
+            let output = run(&check[1..], &environment);
+            output.status.success().then_some(())
+        });
+    }
+}
+
+#[test]
+fn no_service_listens_beyond_its_container() {
+    for (name, service) in ours() {
+        let address = text(&service["environment"]["SOJOURN_LISTEN"]);
+        assert!(address.starts_with("127.0.0.1:"), "{name}: {address}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
+use sojourn::code::{Code, Coded};
 use sojourn::dataset::{Dataset, Manifest, Storage};
 use sojourn::ingest::{IngestError, IngestOptions, IngestProgress, Phase, ingest};
 use tokio_util::sync::CancellationToken;
@@ -220,7 +221,7 @@ fn child_of_a_refusal() {
         let unread = run(options).await.expect_err("a refusal");
         for error in [refused, unread] {
             assert!(error.to_string().contains("403"), "{error}");
-            assert!(!error.is_input(), "{error}");
+            assert_eq!(error.code(), Code::Storage, "{error}");
         }
     });
 }

@@ -29,7 +29,9 @@ impl Sandbox {
         }
         let manifest = sandbox.path("repository/Cargo.toml");
         fs::copy(root().join("Cargo.toml"), manifest).expect("the manifest");
-        for name in ["bash", "cut", "dirname", "head", "nproc", "readlink", "sed", "sort"] {
+        for name in [
+            "bash", "cut", "dirname", "head", "nproc", "readlink", "sed", "sort",
+        ] {
             let path = std::env::var_os("PATH").expect("a PATH");
             let real = std::env::split_paths(&path)
                 .map(|folder| folder.join(name))

@@ -1,5 +1,6 @@
 //! The command line of `sojourn`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
 use sojourn::run::RunId;
-use sojourn::settings::RedisArgs;
+use sojourn::settings::{ListenArgs, RedisArgs, listen_address};
 
 use crate::trigger::LONGEST_TTL;
 use sojourn::terms::Language;
@@ -32,7 +33,7 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
-jobs, failed, or was cancelled"
+jobs, failed, or was cancelled. Errors have codes (SJ101), which docs/runbook.md explains"
 )]
 pub struct Cli {
     /// Where Redis is.
@@ -111,6 +112,12 @@ pub enum Command {
         #[command(flatten)]
         local: LocalArgs,
     },
+    /// Ask a scheduler or a worker whether it does its work; exits with 1 if it does not
+    Health {
+        /// The --listen of the process
+        #[arg(long, env = "SOJOURN_LISTEN", value_parser = listen_address, value_name = "ADDR")]
+        listen: SocketAddr,
+    },
     /// Run the private Redis of a folder until nobody uses it; other commands start this
     #[command(hide = true)]
     KeepRedis {
@@ -159,6 +166,9 @@ pub struct ServeArgs {
         value_name = "N"
     )]
     pub naming_backlog: u64,
+    /// Whether and where it says how it is.
+    #[command(flatten)]
+    pub listen: ListenArgs,
     /// Stop when standard input ends, too.
     #[arg(long, hide = true)]
     pub owned: bool,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::{AsyncCommands, RedisError};
+use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::run::RunId;
 
@@ -150,12 +151,12 @@ fn understand(fields: HashMap<Vec<u8>, Vec<u8>>) -> Result<Request, String> {
     let text = |bytes: Vec<u8>| {
         String::from_utf8(bytes).map_err(|error| {
             let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            format!("{shown:?} is not UTF-8")
+            Code::Request.before(format!("{shown:?} is not UTF-8"))
         })
     };
     let fields = fields
         .into_iter()
         .map(|(name, value)| Ok((text(name)?, text(value)?)))
         .collect::<Result<HashMap<String, String>, String>>()?;
-    Request::from_fields(&fields).map_err(|error| error.to_string())
+    Request::from_fields(&fields).map_err(|error| error.with_code())
 }

@@ -28,6 +28,11 @@ impl Candidate {
         }
     }
 
+    /// Under which name it leads.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// Takes or renews the lead; returns whether this candidate has it.
     ///
     /// # Errors

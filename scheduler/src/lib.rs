@@ -4,6 +4,7 @@
 //! and the demo.
 
 pub mod cli;
+pub mod code;
 pub mod cohort;
 pub mod demo;
 pub mod inbox;

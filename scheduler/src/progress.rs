@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sojourn::code::Coded;
 use sojourn::connection::Redis;
 use sojourn::queue::Queues;
 use sojourn::run::RunId;
@@ -62,8 +63,8 @@ pub async fn watch<E: From<RegisterError>>(
         match status(&register, redis, queues, run).await {
             Ok(Some(status)) => {
                 tracing::debug!(%run, "looked at a run");
-                if away_since.take().is_some() {
-                    tell("Redis is back");
+                if let Some(since) = away_since.take() {
+                    tell(&format!("Redis is back after {:.0?}", since.elapsed()));
                 }
                 show(&bar, &status);
                 if status.record.state.is_over() {
@@ -79,7 +80,7 @@ pub async fn watch<E: From<RegisterError>>(
             }
             Err(error) if error.is_redis() => {
                 let since = *away_since.get_or_insert_with(|| {
-                    tell(&format!("waiting for Redis: {error}"));
+                    tell(&format!("waiting for Redis: {}", error.with_code()));
                     Instant::now()
                 });
                 if since.elapsed() > REDIS_PATIENCE {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use redis::{AsyncCommands, Script};
+use sojourn::code::Coded;
 use sojourn::connection::Redis;
 use sojourn::queue::{KEEP_RUNS, QueueError, Queues};
 use sojourn::run::RunId;
@@ -208,7 +209,7 @@ impl Register {
                     let () = self.redis.commands().srem(key, id.as_str()).await?;
                 }
                 Err(error @ RegisterError::Foreign { .. }) => {
-                    tracing::warn!(%error, "leaving out a run");
+                    tracing::warn!(code = %error.code(), %error, "leaving out a run");
                 }
                 Err(error) => return Err(error),
             }
@@ -234,7 +235,7 @@ impl Register {
                     let () = self.redis.commands().zrem(&index, &id).await?;
                 }
                 Err(error @ RegisterError::Foreign { .. }) => {
-                    tracing::warn!(%error, "leaving out a run");
+                    tracing::warn!(code = %error.code(), %error, "leaving out a run");
                 }
                 Err(error) => return Err(error),
             }

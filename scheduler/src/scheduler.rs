@@ -2,11 +2,14 @@
 //! no fuller, and notices when a run is over.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
+use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::dataset::{DatasetError, Manifest};
+use sojourn::health::Health;
 use sojourn::queue::{Lane, NewJob, Queue, QueueError, Queues};
 use sojourn::run::RunId;
 use tokio::time::Instant;
@@ -41,6 +44,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Silence after which a worker without a job is forgotten. An idle one asks for jobs every second.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
+/// A scheduler whose last turn is so many leads ago is unhealthy: by then another leads.
+const HEALTHY_LEADS: u32 = 3;
 
 /// How the scheduler works.
 #[derive(Clone, Debug)]
@@ -93,6 +99,7 @@ pub struct Scheduler {
     register: Register,
     queues: Queues,
     options: SchedulerOptions,
+    health: Arc<Health>,
     /// Runs that are planned.
     active: HashMap<RunId, Active>,
     /// Runs whose dataset cannot be read for the moment.
@@ -141,8 +148,13 @@ impl Scheduler {
     /// # Errors
     /// When Redis fails.
     pub async fn new(redis: &Redis, options: SchedulerOptions) -> Result<Scheduler, QueueError> {
+        let candidate = Candidate::new(redis, options.lead);
+        // Beyond the leads: while a manifest is read, Redis is asked for nothing.
+        let bound = options.lead * HEALTHY_LEADS + STORAGE_PATIENCE;
+        let name = candidate.identity().to_owned();
         Ok(Scheduler {
-            candidate: Candidate::new(redis, options.lead),
+            health: Health::new("scheduler".into(), name, 0, bound),
+            candidate,
             inbox: Inbox::new(redis),
             redis: redis.clone(),
             register: Register::new(redis),
@@ -154,16 +166,28 @@ impl Scheduler {
         })
     }
 
+    /// How the scheduler stands; lives on when it runs.
+    pub fn health(&self) -> Arc<Health> {
+        self.health.clone()
+    }
+
     /// Schedules until `stop` is set. Redis being away never ends the loop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut leads = false;
+        let mut contact = self.health.contact();
         while !stop.is_cancelled() {
             let pause = match self.turn(&mut leads).await {
-                // A leader waits in the blocking read for requests.
-                Ok(()) if leads => Duration::ZERO,
-                Ok(()) => self.options.lead / 4,
+                Ok(()) => {
+                    contact.succeeded();
+                    self.health.fetched();
+                    match leads {
+                        // A leader waits in the blocking read for requests.
+                        true => Duration::ZERO,
+                        false => self.options.lead / 4,
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot schedule; trying again");
+                    contact.failed(&error);
                     Duration::from_millis(rand::rng().random_range(250..1000))
                 }
             };
@@ -173,7 +197,7 @@ impl Scheduler {
             }
         }
         if leads && let Err(error) = self.candidate.resign().await {
-            tracing::warn!(%error, "cannot give up the lead; it ends by itself");
+            tracing::warn!(code = %Coded::code(&error), %error, "cannot give up the lead; it ends by itself");
         }
     }
 
@@ -190,7 +214,10 @@ impl Scheduler {
         for Received { run, request } in self.inbox.receive(self.options.poll).await? {
             match &request {
                 Ok(request) => tracing::info!(%run, ?request, "asked for a run"),
-                Err(error) => tracing::error!(%run, error, "cannot understand a request"),
+                Err(error) => {
+                    let code = Code::leading(error).map(tracing::field::display);
+                    tracing::error!(code, %run, error, "cannot understand a request");
+                }
             }
             // First the register, and entering twice is harmless: no request is lost or done twice.
             self.register.create(&run, &request).await?;
@@ -216,6 +243,8 @@ impl Scheduler {
             }
             self.top_up(&record.id).await?;
             self.end_if_done(&record.id).await?;
+            // Each run may have waited for its storage.
+            self.health.fetched();
         }
         Ok(())
     }
@@ -242,7 +271,8 @@ impl Scheduler {
                 let wait = FIRST_WAIT
                     .saturating_mul(1 << attempts.min(16))
                     .min(LONGEST_WAIT);
-                tracing::warn!(run = %id, error, ?wait, "cannot plan a run yet");
+                let code = Code::leading(&error).map(tracing::field::display);
+                tracing::warn!(code, run = %id, error, ?wait, "cannot plan a run yet");
                 self.register.note_waiting(id, &error).await?;
                 let until = Instant::now() + wait;
                 self.put_off.insert(id.clone(), PutOff { attempts, until });
@@ -251,7 +281,8 @@ impl Scheduler {
             Planned::Later(error) => format!("{error} (after {attempts} attempts)"),
             Planned::Failed(error) => error,
         };
-        tracing::error!(run = %id, error = failure, "cannot plan a run");
+        let code = Code::leading(&failure).map(tracing::field::display);
+        tracing::error!(code, run = %id, error = failure, "cannot plan a run");
         self.register
             .end(id, RunState::Failed, Some(&failure))
             .await?;
@@ -260,31 +291,33 @@ impl Scheduler {
 
     async fn try_plan(&self, record: &RunRecord) -> Result<Planned, SchedulerError> {
         let Some(request) = &record.request else {
-            return Ok(Planned::Failed("the request is missing".into()));
+            return Ok(Planned::Failed(
+                Code::Request.before("the request is missing"),
+            ));
         };
         let dataset = &request.dataset;
         let manifest = match load_manifest(dataset).await {
             Ok(manifest) => manifest,
-            Err(error) if error.is_transient() => return Ok(Planned::Later(error.to_string())),
-            Err(error) => return Ok(Planned::Failed(error.to_string())),
+            Err(error) if error.is_transient() => return Ok(Planned::Later(error.with_code())),
+            Err(error) => return Ok(Planned::Failed(error.with_code())),
         };
         let planned_for = record.dataset_id.as_ref();
         if planned_for.is_some_and(|id| *id != manifest.id) {
             let error = format!("{dataset}: another dataset is there now");
-            return Ok(Planned::Failed(error));
+            return Ok(Planned::Failed(Code::Replaced.before(error)));
         }
         let users = match &request.scope {
             Scope::Cohort(name) => match cohort::snapshot(&self.redis, &record.id, name).await {
                 Ok(users) => users,
                 Err(CohortError::Redis(error)) => return Err(error.into()),
-                Err(error) => return Ok(Planned::Failed(error.to_string())),
+                Err(error) => return Ok(Planned::Failed(error.with_code())),
             },
             Scope::All | Scope::ActiveSince(_) => Vec::new(),
         };
         let partitions = self.queues.extract.partitions();
         let plan = match Plan::new(&manifest, request, &users, record.epoch, partitions) {
             Ok(plan) => plan,
-            Err(error) => return Ok(Planned::Failed(error.to_string())),
+            Err(error) => return Ok(Planned::Failed(error.with_code())),
         };
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self

@@ -192,37 +192,4 @@ impl IngestError {
             reason: reason.to_string(),
         }
     }
-
-    /// Whether the same command fails again until the input or the command is another, and not
-    /// because of a disk, a network or a signal.
-    pub fn is_input(&self) -> bool {
-        match self {
-            IngestError::Location { .. }
-            | IngestError::Unreadable { .. }
-            | IngestError::Empty { .. }
-            | IngestError::MissingColumn { .. }
-            | IngestError::AmbiguousColumn { .. }
-            | IngestError::ColumnType { .. }
-            | IngestError::Mapping(_)
-            | IngestError::TooManyRejects { .. }
-            | IngestError::NothingTaken { .. }
-            | IngestError::NotADataset { .. }
-            | IngestError::InUse { .. }
-            | IngestError::Exists { .. }
-            | IngestError::Parameter(_)
-            | IngestError::Salience(_)
-            | IngestError::Vocabulary(VocabularyError::Params(_))
-            | IngestError::Catalogue(
-                CatalogueError::Params(_) | CatalogueError::TooManyItems { .. },
-            )
-            | IngestError::Dataset(DatasetError::InvalidLocation { .. }) => true,
-            IngestError::Store { .. }
-            | IngestError::Stopped
-            | IngestError::Panicked(_)
-            | IngestError::Write { .. }
-            | IngestError::Vocabulary(_)
-            | IngestError::Catalogue(_)
-            | IngestError::Dataset(_) => false,
-        }
-    }
 }

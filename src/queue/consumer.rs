@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+use crate::code::{Code, Coded};
+use crate::health::{Contact, Health};
 
 /// How long an idle worker waits at one partition before it looks at the next.
 const IDLE_BLOCK: Duration = Duration::from_millis(250);
@@ -27,6 +29,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a worker that has to stop waits for Redis: for a job that it is just asking for, and to
 /// hand back what it holds. What it cannot hand back is taken over after the lease time.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A worker that Redis has not answered for so many lease times is unhealthy. After one, others have
+/// taken its jobs over; a restart or a failover of Redis takes less than three.
+const HEALTHY_LEASES: u32 = 3;
 
 /// What a worker does with a job.
 pub trait Work: Send + Sync + 'static {
@@ -91,6 +97,7 @@ pub struct Consumer {
     queue: Queue,
     worker: String,
     options: ConsumerOptions,
+    health: Arc<Health>,
 }
 
 impl Consumer {
@@ -101,11 +108,23 @@ impl Consumer {
             std::process::id(),
             rand::rng().random::<u64>()
         );
+        let health = Health::new(
+            queue.kind().to_string(),
+            worker.clone(),
+            options.concurrency.max(1),
+            options.lease * HEALTHY_LEASES,
+        );
         Consumer {
             queue,
             worker,
             options,
+            health,
         }
+    }
+
+    /// How the worker stands; lives on when the worker runs.
+    pub fn health(&self) -> Arc<Health> {
+        self.health.clone()
     }
 
     /// The id under which leases are held.
@@ -135,6 +154,7 @@ impl Consumer {
 
         let mut next_partition = rand::rng().random_range(0..this.queue.partitions());
         let mut pause = FIRST_PAUSE;
+        let mut contact = this.health.contact();
         while !stop.is_cancelled() {
             let slot = tokio::select! {
                 slot = slots.clone().acquire_owned() => slot,
@@ -146,21 +166,22 @@ impl Consumer {
                 next = this.next(&mut next_partition) => next,
                 () = patience_after(&stop) => break,
             };
-            let lease = match next {
-                Ok(Some(lease)) => lease,
-                Ok(None) => continue,
+            let next = match next {
+                Ok(next) => next,
                 Err(error) => {
-                    let wait = jittered(pause);
-                    tracing::warn!(kind = %this.queue.kind(), %error, ?wait, "cannot take jobs; waiting for Redis");
+                    contact.failed(&error);
                     tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
+                        () = tokio::time::sleep(jittered(pause)) => {}
                         () = stop.cancelled() => {}
                     }
                     pause = (pause * 2).min(MAX_PAUSE);
                     continue;
                 }
             };
+            contact.succeeded();
             pause = FIRST_PAUSE;
+            let Some(lease) = next else { continue };
+            let working = this.health.working();
             let (this, work, halt, summary) =
                 (this.clone(), work.clone(), halt.clone(), summary.clone());
             let (stop, refusal) = (stop.clone(), refusal.clone());
@@ -175,10 +196,12 @@ impl Consumer {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .count(outcome.as_ref());
-                drop(slot);
+                drop((working, slot));
             });
         }
 
+        drop(contact);
+        this.health.draining();
         jobs.close();
         if tokio::time::timeout(this.options.drain, jobs.wait())
             .await
@@ -218,12 +241,14 @@ impl Consumer {
                     .queue
                     .take(&self.worker, lane, partition, lease)
                     .await?;
+                self.health.fetched();
                 if taken.is_some() {
                     return Ok(taken);
                 }
             }
         }
         let waited = self.queue.wait(&self.worker, advance(), IDLE_BLOCK).await?;
+        self.health.fetched();
         let mut leases = waited.into_iter();
         let lease = leases.next();
         // A job may have arrived in both lanes at once, and there is room for one.
@@ -233,7 +258,7 @@ impl Consumer {
                 .settle(&self.worker, &surplus, &Outcome::Release)
                 .await;
             if let Err(error) = released {
-                tracing::warn!(job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
+                tracing::warn!(code = %error.code(), job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
             }
         }
         Ok(lease)
@@ -247,17 +272,18 @@ impl Consumer {
         halt: &CancellationToken,
         give_up: impl Fn(&str),
     ) -> Option<Outcome> {
+        let mut contact = self.health.contact();
         let outcome = if self.options.retry.quarantines(lease.crashes) {
-            let error = format!(
+            let error = Code::WorkersDied.before(format!(
                 "{} workers died or fell silent while they held this job",
                 lease.crashes
-            );
+            ));
             Outcome::Dead { error }
         } else {
             let stop = halt.child_token();
             let result = tokio::select! {
                 result = work.perform(lease, &stop) => result,
-                reason = self.keep_alive(lease) => {
+                reason = self.keep_alive(lease, &mut contact) => {
                     tracing::warn!(job = lease.job, run = %lease.run, ?reason, "stopped working on a job");
                     return None;
                 }
@@ -271,40 +297,59 @@ impl Consumer {
         };
         match &outcome {
             Outcome::Dead { error } => {
-                tracing::error!(job = lease.job, run = %lease.run, error, "job is dead")
+                let code = Code::leading(error).map(tracing::field::display);
+                tracing::error!(code, job = lease.job, run = %lease.run, error, "job is dead")
             }
             Outcome::Retry { after, error } | Outcome::Postpone { after, error } => {
-                tracing::warn!(job = lease.job, run = %lease.run, error, ?after, "job will be tried again")
+                let code = Code::leading(error).map(tracing::field::display);
+                tracing::warn!(code, job = lease.job, run = %lease.run, error, ?after, "job will be tried again")
             }
             Outcome::Done(_) | Outcome::Release => {}
         }
-        self.settle(lease, &outcome, halt).await.then_some(outcome)
+        self.settle(lease, &outcome, halt, &mut contact)
+            .await
+            .then_some(outcome)
     }
 
     /// Renews the lease for as long as it is held; returns when it is not.
-    async fn keep_alive(&self, lease: &Lease) -> Renewal {
+    async fn keep_alive(&self, lease: &Lease, contact: &mut Contact) -> Renewal {
         let interval = self.options.lease / RENEWALS_PER_LEASE;
         loop {
             tokio::time::sleep(jittered(interval)).await;
             match self.queue.renew(&self.worker, lease).await {
-                Ok(Renewal::Held) => {}
-                Ok(end) => return end,
+                Ok(renewal) => {
+                    contact.succeeded();
+                    self.health.renewed();
+                    if renewal != Renewal::Held {
+                        return renewal;
+                    }
+                }
                 // The result scripts are fenced, so working on without a sure lease is harmless.
-                Err(error) => tracing::warn!(job = lease.job, %error, "cannot renew a lease"),
+                Err(error) => contact.failed(&error),
             }
         }
     }
 
     /// Applies an outcome, trying again for as long as the lease lasts, or until a worker that has
     /// to stop is out of patience.
-    async fn settle(&self, lease: &Lease, outcome: &Outcome, halt: &CancellationToken) -> bool {
+    async fn settle(
+        &self,
+        lease: &Lease,
+        outcome: &Outcome,
+        halt: &CancellationToken,
+        contact: &mut Contact,
+    ) -> bool {
         let settled = async {
             let mut pause = FIRST_PAUSE;
             loop {
                 match self.queue.settle(&self.worker, lease, outcome).await {
-                    Ok(applied) => return applied,
+                    Ok(applied) => {
+                        contact.succeeded();
+                        self.health.renewed();
+                        return applied;
+                    }
                     Err(error) => {
-                        tracing::warn!(job = lease.job, %error, "cannot settle a job yet");
+                        contact.failed(&error);
                         tokio::time::sleep(jittered(pause)).await;
                         pause = (pause * 2).min(MAX_PAUSE);
                     }

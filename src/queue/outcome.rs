@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::code::Code;
+
 /// Why an attempt at a job failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,7 +55,7 @@ pub enum Outcome {
     },
     /// Given up; kept as a dead letter.
     Dead {
-        /// What went wrong.
+        /// Why it is dead, beginning with a [`Code`], and then what went wrong.
         error: String,
     },
     /// Handed back unfinished, as if it had not been taken.
@@ -110,9 +112,12 @@ impl RetryPolicy {
                     .saturating_add((self.busy / 2).mul_f64(jitter.clamp(0.0, 1.0))),
                 error,
             },
-            Err(Failure::Permanent(error)) => Outcome::Dead { error },
+            Err(Failure::Permanent(error)) => Outcome::Dead {
+                error: Code::Hopeless.before(error),
+            },
             Err(Failure::Transient(error)) if failures + 1 >= self.max_failures => Outcome::Dead {
-                error: format!("{error} (after {} attempts)", failures + 1),
+                error: Code::FailedTooOften
+                    .before(format!("{error} (after {} attempts)", failures + 1)),
             },
             Err(Failure::Transient(error)) => {
                 let ceiling = self
@@ -158,7 +163,7 @@ mod tests {
         assert_eq!(
             outcome,
             Outcome::Dead {
-                error: "no disk (after 5 attempts)".into()
+                error: "SJ401: no disk (after 5 attempts)".into()
             }
         );
     }
@@ -170,7 +175,7 @@ mod tests {
         assert_eq!(
             outcome,
             Outcome::Dead {
-                error: "no such dataset".into()
+                error: "SJ402: no such dataset".into()
             }
         );
     }

@@ -8,6 +8,7 @@ use redis::{AsyncCommands, Script};
 
 use super::lease::{Fields, Foreign};
 use super::{Kind, Lane, Lease, Outcome, Renewal, Standing};
+use crate::code::Code;
 use crate::connection::{MAX_BLOCK, Redis};
 use crate::keys::PartitionKeys;
 use crate::run::RunId;
@@ -45,7 +46,7 @@ pub struct NewJob {
 /// A queue operation that failed; worth another try.
 #[derive(Debug, thiserror::Error)]
 #[error("redis: {0}")]
-pub struct QueueError(#[from] redis::RedisError);
+pub struct QueueError(#[from] pub(crate) redis::RedisError);
 
 /// One kind of queue.
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ impl Queue {
         let (losses, taken): (u64, Option<(String, u32, Fields)>) =
             call.invoke_async(&mut self.redis.commands()).await?;
         if losses > 0 {
-            tracing::error!(kind = %self.kind, %lane, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? Their runs will not end: cancel them and run again");
+            tracing::error!(code = %Code::Vanished, kind = %self.kind, %lane, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? Their runs will not end: cancel them and run again");
         }
         match taken {
             Some((entry, deliveries, fields)) => {
@@ -313,14 +314,15 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let keys = self.keys(partition);
         let Foreign { reason, job } = foreign;
-        tracing::error!(kind = %self.kind, %lane, partition, entry, reason, "an entry is not a job; moved to the dead letters");
+        tracing::error!(code = %Code::ForeignEntry, kind = %self.kind, %lane, partition, entry, reason, "an entry is not a job; moved to the dead letters");
         let mut call = BURY.prepare_invoke();
         call.key(keys.lane(lane)).key(keys.dead());
         if let Some((run, _)) = job {
             call.key(keys.run(run)).key(keys.pending(run));
         }
         call.arg(GROUP).arg(entry).arg(lane.to_string());
-        call.arg(format!("not a job of this build: {reason}"));
+        let error = format!("not a job of this build: {reason}");
+        call.arg(Code::ForeignEntry.before(error));
         call.arg(job.as_ref().map_or("", |(_, job)| job));
         let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
         Ok(())

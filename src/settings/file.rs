@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Command, CommandFactory, FromArgMatches};
 use toml::Value;
 
+use super::SettingsError;
 use super::options::OPTIONS;
-use super::{EXIT_INPUT, SettingsError};
+use crate::code::{Code, Coded};
 
 /// Settings file that is read when it is there and no other is named.
 pub(super) const DEFAULT_FILE: &str = "sojourn.toml";
@@ -22,12 +23,26 @@ pub fn parse<T: CommandFactory + FromArgMatches>() -> T {
     let command = match with_settings_file(without_empty_variables(T::command())) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("error: {error}");
-            std::process::exit(EXIT_INPUT.into());
+            eprintln!("error[{}]: {error}", error.code());
+            std::process::exit(error.code().exit().into());
         }
     };
-    let matches: ArgMatches = command.get_matches();
-    T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = command.try_get_matches();
+    matches
+        .and_then(|matches| T::from_arg_matches(&matches))
+        .unwrap_or_else(|error| refuse(&error))
+}
+
+/// Ends the process with what the parser says: a help, or an error, which gets its code.
+fn refuse(error: &clap::Error) -> ! {
+    let text = error.to_string();
+    match text.strip_prefix("error: ") {
+        Some(text) => {
+            eprint!("error[{}]: {text}", Code::Usage);
+            std::process::exit(Code::Usage.exit().into());
+        }
+        None => error.exit(),
+    }
 }
 
 /// A variable that is set to nothing is one that is not set: container files can pass a variable

@@ -63,7 +63,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "salience",
                 ],
             ),
-            ("serve", &["queue-depth", "naming-backlog"]),
+            ("serve", &["queue-depth", "naming-backlog", "listen"]),
             (
                 "backfill",
                 &[
@@ -95,6 +95,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("run", &["watch", "dataset"]),
             ("cancel", &["dataset"]),
             ("show", &["dataset"]),
+            ("health", &["listen"]),
             ("demo", &["users", "seed", "keep"]),
         ],
     },
@@ -111,12 +112,16 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             "key-prefix",
         ],
         commands: &[
-            ("extract", &["lease", "drain", "concurrency", "cache"]),
+            (
+                "extract",
+                &["lease", "drain", "listen", "concurrency", "cache"],
+            ),
             (
                 "name",
                 &[
                     "lease",
                     "drain",
+                    "listen",
                     "namer",
                     "endpoint",
                     "model",

@@ -7,32 +7,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::explain;
-
-/// Exit code: it was tried and failed.
-pub const EXIT_FAILED: u8 = 1;
-
-/// Exit code: wrong usage or input. The same that the command line parser ends with.
-pub const EXIT_INPUT: u8 = 2;
-
-/// Exit code: Redis cannot be used: none is named or reached, it refuses the login, or is not one
-/// that Sojourn can rely on.
-pub const EXIT_REDIS: u8 = 3;
+use crate::code::{Code, ReadCode};
 
 /// Runs a program to its end: starts the log at `default_level` (see [`start_log`]), makes TLS
 /// work, and waits for `program` in a runtime with a thread for each core. An error is printed with
-/// its causes, in one line on standard error, and `code_of` says what it means for the caller.
-pub fn run<E: AsRef<dyn Error>>(
+/// its code and its causes, in one line on standard error; what the process exits with follows from
+/// the code. `known` reads codes of errors that only the program has.
+pub fn run<E: AsRef<dyn Error + Send + Sync>>(
     default_level: &str,
     program: impl Future<Output = Result<ExitCode, E>>,
-    code_of: impl FnOnce(&E) -> u8,
+    known: &[ReadCode],
 ) -> ExitCode {
     start_log(default_level);
     install_tls();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
-            return ExitCode::from(EXIT_FAILED);
+            let code = Code::Other;
+            eprintln!("error[{code}]: cannot start the runtime: {error}");
+            return ExitCode::from(code.exit());
         }
     };
     let ended = runtime.block_on(program);
@@ -42,8 +35,9 @@ pub fn run<E: AsRef<dyn Error>>(
     match ended {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", explain(error.as_ref()));
-            ExitCode::from(code_of(&error))
+            let code = Code::of(error.as_ref(), known);
+            eprintln!("error[{code}]: {}", explain(error.as_ref()));
+            ExitCode::from(code.exit())
         }
     }
 }
@@ -87,7 +81,7 @@ pub fn stop_signal(owned: bool) -> CancellationToken {
         stop.cancel();
         signals.next().await;
         eprintln!("asked to stop again; ending at once");
-        std::process::exit(EXIT_FAILED.into());
+        std::process::exit(Code::Interrupted.exit().into());
     });
     token
 }
@@ -129,12 +123,13 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsError;
 
     /// An error of a program, as `anyhow` makes them.
-    type Failure = Box<dyn Error>;
+    type Failure = Box<dyn Error + Send + Sync>;
 
-    async fn fails() -> Result<ExitCode, Failure> {
-        Err("no such file".into())
+    async fn fails(error: impl Into<Failure>) -> Result<ExitCode, Failure> {
+        Err(error.into())
     }
 
     async fn ends_with(code: u8) -> Result<ExitCode, Failure> {
@@ -143,16 +138,17 @@ mod tests {
 
     #[test]
     fn a_program_ends_with_the_code_that_it_returns() {
-        let code = run("off", ends_with(4), |_| EXIT_FAILED);
-        assert_eq!(code, ExitCode::from(4));
+        assert_eq!(run("off", ends_with(4), &[]), ExitCode::from(4));
     }
 
     #[test]
-    fn a_program_that_fails_ends_with_the_code_of_its_error() {
-        let code_of = |error: &Failure| match error.to_string().as_str() {
-            "no such file" => EXIT_INPUT,
-            _ => EXIT_FAILED,
-        };
-        assert_eq!(run("off", fails(), code_of), ExitCode::from(EXIT_INPUT));
+    fn a_program_that_fails_ends_with_the_exit_code_of_its_error() {
+        let no_redis = SettingsError::NoRedis;
+        assert_eq!(run("off", fails(no_redis), &[]), ExitCode::from(3));
+        let no_file = std::io::Error::other("no such file");
+        assert_eq!(run("off", fails(no_file), &[]), ExitCode::from(1));
+        let no_file = std::io::Error::other("no such file");
+        let of_io: ReadCode = |error| error.is::<std::io::Error>().then_some(Code::Usage);
+        assert_eq!(run("off", fails(no_file), &[of_io]), ExitCode::from(2));
     }
 }

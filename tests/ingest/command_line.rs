@@ -41,7 +41,7 @@ fn manifest(workspace: &Workspace, output: &Output) -> Manifest {
 fn refusal(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{}", said(output));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(message.starts_with("error: "), "{message}");
+    assert!(message.starts_with("error[SJ"), "{message}");
     message
 }
 

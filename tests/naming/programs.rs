@@ -145,7 +145,7 @@ fn a_worker_whose_account_is_refused_stops_with_code_two_and_spoils_no_job() {
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         let last = words.lines().last().unwrap();
         let expected = [
-            "error: the model endpoint refused",
+            "error[SJ601]: the model endpoint refused",
             "no [key] not today",
             remedy,
         ];

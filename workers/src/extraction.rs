@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
+use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
 use sojourn::history::History;
@@ -75,11 +76,11 @@ impl ExtractionWorker {
             .map_err(dataset_failure)?;
         let id = &dataset.manifest().id;
         if *id != job.dataset_id {
-            return Err(Failure::Permanent(format!(
+            return Err(Failure::Permanent(Code::Replaced.before(format!(
                 "{}: the dataset there is {id}, and the run is about {}; datasets are immutable, \
                  write a new one to a new place",
                 job.dataset, job.dataset_id
-            )));
+            ))));
         }
         let dataset = Arc::new(dataset);
         *opened = Some(dataset.clone());
@@ -113,7 +114,7 @@ impl ExtractionWorker {
                     let mut journeys = journeys.clone();
                     let replaces_foreign = stored.is_err();
                     let stored = stored.unwrap_or_else(|error| {
-                        tracing::warn!(%error, "replacing results");
+                        tracing::warn!(code = %error.code(), %error, "replacing results");
                         None
                     });
                     if let Some(stored) = &stored {
@@ -197,7 +198,7 @@ impl ExtractionWorker {
                 epoch: job.epoch,
                 users,
             })
-            .map_err(|error| Failure::Permanent(error.to_string()))?;
+            .map_err(|error| Failure::Permanent(error.with_code()))?;
             let partition = xxh3_64(id.as_bytes()) % u64::from(self.names.partitions());
             let job = NewJob {
                 id,
@@ -216,7 +217,7 @@ impl ExtractionWorker {
 impl Work for ExtractionWorker {
     async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
         let job: ExtractJob =
-            decode(&lease.payload).map_err(|error| Failure::Permanent(error.to_string()))?;
+            decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         // Storage may take minutes to say that it is away.
         let (dataset, shard) = tokio::select! {
             read = self.read(&job) => read?,
@@ -231,7 +232,9 @@ impl Work for ExtractionWorker {
         let extractor = move || Extractor::new(catalogue.clone(), params, as_of);
         let found = tokio::task::spawn_blocking(move || extract(histories, extractor, &halt))
             .await
-            .map_err(|error| Failure::Permanent(format!("the extraction panicked: {error}")))?
+            .map_err(|error| {
+                Failure::Permanent(Code::Other.before(format!("the extraction panicked: {error}")))
+            })?
             .ok_or(Failure::Interrupted)?;
 
         for (number, batch) in found.chunks(USERS_PER_WRITE).enumerate() {
@@ -241,7 +244,7 @@ impl Work for ExtractionWorker {
             let to_name = self
                 .write(&job, lease, batch, &mut tally)
                 .await
-                .map_err(|error| Failure::Transient(error.to_string()))?;
+                .map_err(|error| Failure::Transient(error.with_code()))?;
             // Before the job is settled: the run is not over while a naming job is pending, so
             // there must be no moment at which neither is.
             let position = number * USERS_PER_WRITE;
@@ -343,12 +346,12 @@ fn now() -> jiff::Timestamp {
 
 fn dataset_failure(error: DatasetError) -> Failure {
     if error.is_transient() {
-        Failure::Transient(error.to_string())
+        Failure::Transient(error.with_code())
     } else {
-        Failure::Permanent(error.to_string())
+        Failure::Permanent(error.with_code())
     }
 }
 
 fn queue_failure(error: QueueError) -> Failure {
-    Failure::Transient(error.to_string())
+    Failure::Transient(error.with_code())
 }

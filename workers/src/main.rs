@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
 use sojourn::naming::{LlmNamer, LlmOptions, Namer};
-use sojourn::queue::{Consumer, ConsumerOptions, QueueError, Queues, RetryPolicy, Work};
-use sojourn::settings::{self, EXIT_INPUT, EXIT_REDIS, RedisArgs, SettingsError};
+use sojourn::queue::{Consumer, ConsumerOptions, Queues, RetryPolicy, Work};
+use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -31,7 +31,7 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage or refused by the model endpoint, 3 Redis
-unusable"
+unusable. Errors have codes (SJ101), which docs/runbook.md explains"
 )]
 struct Cli {
     #[command(flatten)]
@@ -85,6 +85,8 @@ struct WorkerArgs {
     #[arg(long, env = "SOJOURN_DRAIN", default_value = "8", value_parser = drain,
           value_name = "SECONDS")]
     drain: Duration,
+    #[command(flatten)]
+    listen: ListenArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,17 +146,7 @@ struct NamingArgs {
 fn main() -> ExitCode {
     let cli: Cli = settings::parse();
     let program = async { run(cli).await.map(|()| ExitCode::SUCCESS) };
-    settings::run("info", program, exit_code)
-}
-
-/// Once the work has begun, errors are those of jobs; but for an endpoint that refuses everything.
-fn exit_code(error: &anyhow::Error) -> u8 {
-    let settings = error.downcast_ref::<SettingsError>();
-    if settings.is_some_and(SettingsError::is_redis) || error.is::<QueueError>() {
-        EXIT_REDIS
-    } else {
-        EXIT_INPUT
-    }
+    settings::run("info", program, &[])
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -167,7 +159,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let (redis, queues) = connect(&cli.redis).await?;
             let work = ExtractionWorker::new(&redis, queues.name, cache);
             let consumer = Consumer::new(queues.extract, worker.options(concurrency));
-            consume(&redis, consumer, work, cli.owned).await
+            consume(&redis, consumer, work, worker.listen, cli.owned).await
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
@@ -175,7 +167,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let (redis, queues) = connect(&cli.redis).await?;
             let work = NamingWorker::new(&redis, namer);
             let consumer = Consumer::new(queues.name, worker.options(naming.concurrency));
-            consume(&redis, consumer, work, cli.owned).await
+            consume(&redis, consumer, work, worker.listen, cli.owned).await
         }
     }
 }
@@ -190,10 +182,14 @@ async fn consume(
     redis: &Redis,
     consumer: Consumer,
     work: impl Work,
+    listen: ListenArgs,
     owned: bool,
 ) -> anyhow::Result<()> {
     let server = redis.server();
     tracing::info!(worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
+    if !owned {
+        listen.serve(consumer.health()).await?;
+    }
     let summary = consumer
         .run(Arc::new(work), settings::stop_signal(owned))
         .await?;
@@ -221,10 +217,9 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
         return Ok(Namer::Terms);
     }
     let (Some(endpoint), Some(model)) = (&args.endpoint, &args.model) else {
-        anyhow::bail!(
-            "--namer llm needs --endpoint URL and --model NAME (or SOJOURN_LLM_ENDPOINT and \
-             SOJOURN_LLM_MODEL)"
-        );
+        let needs = "--namer llm needs --endpoint URL and --model NAME (or SOJOURN_LLM_ENDPOINT \
+                     and SOJOURN_LLM_MODEL)";
+        return Err(SettingsError::Usage(needs.into()).into());
     };
     let key = settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?;
     let options = LlmOptions {

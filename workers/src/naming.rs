@@ -1,5 +1,6 @@
 //! The naming worker: new and changed journeys of some users get names.
 
+use sojourn::code::Coded;
 use sojourn::connection::Redis;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
@@ -62,7 +63,7 @@ impl NamingWorker {
                 }
                 Ok(stored) => tally.finish(&asked, stored.map(|stored| stored.meta.epoch)),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot name the journeys of a user");
+                    tracing::warn!(code = %error.code(), %error, "cannot name the journeys of a user");
                     tally.finish(&asked, None);
                 }
             }
@@ -127,7 +128,7 @@ impl NamingWorker {
 impl Work for NamingWorker {
     async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
         let job: NameJob =
-            decode(&lease.payload).map_err(|error| Failure::Permanent(error.to_string()))?;
+            decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         let mut tally = Tally::new(job.epoch);
         let mut users = job.users;
         for _ in 0..MAX_LOOKS {
@@ -166,20 +167,20 @@ fn users_for(users: &[Waiting], journeys: usize) -> usize {
 }
 
 fn naming_failure(error: LlmError) -> Failure {
-    let text = error.to_string();
     match error {
         LlmError::Busy { retry_after, .. } => Failure::Busy {
-            error: text,
+            error: error.with_code(),
             after: retry_after,
         },
         // Unlike a busy endpoint, a wrong one never gets better: such attempts are counted.
-        error if error.is_transient() => Failure::Transient(text),
-        _ => Failure::Unusable(text),
+        error if error.is_transient() => Failure::Transient(error.with_code()),
+        // The process ends with it, and with its code.
+        error => Failure::Unusable(error.to_string()),
     }
 }
 
 fn store_failure(error: StoreError) -> Failure {
-    Failure::Transient(error.to_string())
+    Failure::Transient(error.with_code())
 }
 
 /// What a job adds to the counts of its run.

@@ -1,6 +1,7 @@
 //! What the subcommands do.
 
 mod demo;
+mod health;
 mod ingest;
 mod keep_redis;
 mod runs;
@@ -9,6 +10,7 @@ mod session;
 mod show;
 
 use anyhow::Result;
+use sojourn::settings::SettingsError;
 use sojourn_scheduler::cli::{Cli, Command};
 
 /// How a command ended, when it ended without an error.
@@ -21,12 +23,8 @@ pub enum Done {
 }
 
 /// Something that has to be said in another way.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(String);
-
 fn usage(text: impl Into<String>) -> anyhow::Error {
-    Usage(text.into()).into()
+    SettingsError::Usage(text.into()).into()
 }
 
 /// How to talk.
@@ -60,6 +58,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
             runs::show(&cli.redis, &local, &id, watch, output).await
         }
         Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
+        Command::Health { listen } => health::health(listen, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {

@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use sojourn::queue::{Lane, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
+use sojourn_scheduler::code::CommandError;
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
 use sojourn_scheduler::record::{RunState, RunStatus};
 use sojourn_scheduler::register::Register;
@@ -157,10 +158,12 @@ pub async fn watch(
     tokio::select! {
         status = progress::watch(&session.redis, &queues, id, quiet, check) => status,
         _ = tokio::signal::ctrl_c() => {
-            if session.is_private() {
-                bail!("interrupted; the run {id} goes on with the next run on this dataset")
-            }
-            bail!("interrupted; the run {id} goes on where its workers are, `sojourn cancel {id}` ends it")
+            let goes_on = match session.is_private() {
+                true => "with the next run on this dataset".to_owned(),
+                false => format!("where its workers are, `sojourn cancel {id}` ends it"),
+            };
+            let text = format!("interrupted; the run {id} goes on {goes_on}");
+            Err(CommandError::Interrupted(text).into())
         }
     }
 }

@@ -17,6 +17,9 @@ pub async fn serve(redis: &RedisArgs, args: ServeArgs) -> Result<Done> {
     let scheduler = Scheduler::new(&redis, options).await?;
     let server = redis.server();
     tracing::info!(server = %format!("{} {}", server.name, server.version), "ready");
+    if !args.owned {
+        args.listen.serve(scheduler.health()).await?;
+    }
     scheduler.run(settings::stop_signal(args.owned)).await;
     tracing::info!("stopped");
     Ok(Done::Well)

@@ -1,11 +1,12 @@
 //! `sojourn show`
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use jiff::Timestamp;
 use sojourn::journey::{Journey, StageActivity, StageDuration};
 use sojourn::settings::RedisArgs;
 use sojourn::store::{JourneyReader, UserJourneys};
 use sojourn_scheduler::cli::LocalArgs;
+use sojourn_scheduler::code::CommandError;
 
 use super::session::Session;
 use super::{Done, Output};
@@ -20,10 +21,7 @@ pub async fn show(
     let found = JourneyReader::new(&session.redis).journeys(user).await?;
     session.close().await;
     let Some(found) = found else {
-        bail!(
-            "no results for user {user:?}: the id is unknown, no run has come to it yet, or its \
-             results have expired (`sojourn runs` lists runs)"
-        );
+        return Err(CommandError::NoResults(user.into()).into());
     };
     if output.json {
         println!(

@@ -14,6 +14,7 @@ pub use failure::LlmError;
 pub use options::{LlmOptions, Patience};
 
 use crate::causes::explain;
+use crate::code::Coded;
 use failure::{HttpFailure, Meaning};
 use form::KnownForm;
 use options::without_credentials;
@@ -160,7 +161,9 @@ impl Endpoint {
                 } => wait.map(|wait| wait.saturating_add(*asked)),
                 _ => wait,
             })
-            .notify(|error, wait| tracing::warn!(%error, ?wait, "asking the model again"))
+            .notify(|error, wait| {
+                tracing::warn!(code = %error.code(), %error, ?wait, "asking the model again");
+            })
             .await
     }
 
