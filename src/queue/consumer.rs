@@ -72,7 +72,7 @@ impl Summary {
         let counter = match outcome {
             Some(Outcome::Done(_)) => &mut self.done,
             Some(Outcome::Retry { .. } | Outcome::Postpone { .. }) => &mut self.retried,
-            Some(Outcome::Dead { .. }) => &mut self.dead,
+            Some(Outcome::Dead { .. } | Outcome::Quarantined { .. }) => &mut self.dead,
             Some(Outcome::Release) => &mut self.released,
             None => &mut self.lost,
         };
@@ -247,12 +247,8 @@ impl Consumer {
         halt: &CancellationToken,
         give_up: impl Fn(&str),
     ) -> Option<Outcome> {
-        let outcome = if self.options.retry.quarantines(lease.crashes) {
-            let error = format!(
-                "{} workers died or fell silent while they held this job",
-                lease.crashes
-            );
-            Outcome::Dead { error }
+        let outcome = if let Some(quarantined) = self.options.retry.quarantine(lease.crashes) {
+            quarantined
         } else {
             let stop = halt.child_token();
             let result = tokio::select! {
@@ -270,7 +266,7 @@ impl Consumer {
                 .outcome(result, lease.failures, rand::rng().random())
         };
         match &outcome {
-            Outcome::Dead { error } => {
+            Outcome::Dead { error } | Outcome::Quarantined { error } => {
                 tracing::error!(job = lease.job, run = %lease.run, error, "job is dead")
             }
             Outcome::Retry { after, error } | Outcome::Postpone { after, error } => {

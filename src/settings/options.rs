@@ -89,6 +89,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("runs", &["limit", "dataset"]),
             ("run", &["watch", "dataset"]),
             ("cancel", &["dataset"]),
+            ("dead", &["dataset"]),
             ("show", &["dataset"]),
             ("demo", &["users", "seed", "keep"]),
         ],
@@ -97,12 +98,24 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         name: "sojourn-worker",
         global: &["redis", "redis-password-file", "key-prefix"],
         commands: &[
-            ("extract", &["lease", "drain", "concurrency", "cache"]),
+            (
+                "extract",
+                &[
+                    "lease",
+                    "drain",
+                    "max-failures",
+                    "max-crashes",
+                    "concurrency",
+                    "cache",
+                ],
+            ),
             (
                 "name",
                 &[
                     "lease",
                     "drain",
+                    "max-failures",
+                    "max-crashes",
                     "namer",
                     "endpoint",
                     "model",
