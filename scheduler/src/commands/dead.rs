@@ -81,6 +81,10 @@ async fn list(letters: &Letters, filter: Filter, limit: usize, output: Output) -
         counted(listing.total, "letter"),
         listing.letters.len()
     );
+    let all_are_shown = listing.total == listing.letters.len() as u64;
+    if all_are_shown && errors.iter().all(|&(_, letters)| letters == 1) {
+        return Ok(());
+    }
     for (error, letters) in errors.iter().take(ERRORS_SHOWN) {
         println!("{letters:>9} x {}", plain(error));
     }
