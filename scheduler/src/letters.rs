@@ -229,6 +229,8 @@ impl Letters {
             Ok(record) if record.state == RunState::Failed => Ok(Some("of a failed run")),
             Ok(_) => Ok(None),
             Err(RegisterError::UnknownRun(_)) => Ok(Some(FORGOTTEN)),
+            // It holds up no other.
+            Err(RegisterError::Foreign { .. }) => Ok(Some("of a run of another version")),
             Err(error) => Err(error),
         }
     }

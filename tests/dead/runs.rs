@@ -180,11 +180,11 @@ async fn a_scheduler_that_saw_nothing_pending_before_a_replay_does_not_end_the_r
 }
 
 #[tokio::test]
-async fn letters_of_runs_that_are_cancelled_failed_or_unknown_are_left_and_counted() {
+async fn letters_of_runs_that_are_cancelled_failed_unknown_or_unreadable_are_left_and_counted() {
     let server = Server::start();
     let redis = server.connect().await;
     let queues = Queues::open(&redis).await.unwrap();
-    let runs: Vec<RunId> = (0..4)
+    let runs: Vec<RunId> = (0..5)
         .map(|n| RunId::parse(&format!("1763947200000-{n}")).unwrap())
         .collect();
     let mut register = Register::new(&redis);
@@ -200,6 +200,13 @@ async fn letters_of_runs_that_are_cancelled_failed_or_unknown_are_left_and_count
     assert!(failed.unwrap());
     assert!(register.end(&runs[2], RunState::Done, None).await.unwrap());
 
+    let newest = redis.keys().run(&runs[4]);
+    let () = redis
+        .commands()
+        .hset(newest, "state", "resting")
+        .await
+        .unwrap();
+
     let letters = Letters::open(&redis).await.unwrap();
     let all = Choice::Like(Filter::default());
     let replay = letters.replay(&all).await.unwrap();
@@ -211,6 +218,7 @@ async fn letters_of_runs_that_are_cancelled_failed_or_unknown_are_left_and_count
     let expected = [
         ("of a cancelled run", 1),
         ("of a failed run", 1),
+        ("of a run of another version", 1),
         ("of a run that is forgotten", 1),
     ];
     assert_eq!(left, expected);
