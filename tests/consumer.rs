@@ -43,7 +43,7 @@ fn options(lease: Duration, drain: Duration) -> ConsumerOptions {
         concurrency: 1,
         lease,
         drain,
-        retry: RetryPolicy::default(),
+        retry: RetryPolicy::of(Kind::Extract),
     }
 }
 
@@ -217,16 +217,61 @@ async fn a_job_that_kills_its_workers_is_given_up() {
         assert_eq!(taken.unwrap().job, "poison");
     }
     let notes = Notes::default();
-    // A lease that is over at once, so that the job of the last victim is taken over.
+    // A lease that is soon over, so that the job of the last victim is taken over, and not before
+    // a busy machine has settled it.
     let worker = Worker::start(
         &queue,
-        options(Duration::from_millis(1), DRAIN),
+        options(Duration::from_secs(1), DRAIN),
         notes.clone(),
     );
     wait_until_done(&queue).await;
     assert_eq!(worker.stop().await.dead, 1);
     assert_eq!(*notes.0.lock().unwrap(), Vec::<String>::new());
     assert_eq!(queue.standing(&run()).await.unwrap().count("dead"), 1);
+}
+
+/// Fails, and notes the failures and crashes that it was told of.
+#[derive(Clone, Default)]
+struct Fails(Arc<std::sync::Mutex<Vec<(u32, u32)>>>);
+
+impl Work for Fails {
+    async fn perform(&self, lease: &Lease, _: &CancellationToken) -> Result<Counts, Failure> {
+        self.0.lock().unwrap().push((lease.failures, lease.crashes));
+        Err(Failure::Transient("no disk".into()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_as_often_as_it_may_is_given_up_and_its_crashes_count_apart() {
+    let server = Server::start();
+    let queue = queue(&server).await;
+    enqueue(&queue, Lane::Low, 0, "hard").await;
+    let none = Duration::ZERO;
+    for victim in ["w1", "w2"] {
+        assert!(
+            queue
+                .take(victim, Lane::Low, 0, none)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    let mut options = options(Duration::from_secs(1), DRAIN);
+    options.retry = RetryPolicy {
+        max_failures: 4,
+        base: Duration::from_millis(1),
+        ..options.retry
+    };
+    let fails = Fails::default();
+    let worker = Worker::start(&queue, options, fails.clone());
+    wait_until_done(&queue).await;
+    let summary = worker.stop().await;
+    assert_eq!((summary.retried, summary.dead), (3, 1));
+    let attempts = fails.0.lock().unwrap().clone();
+    assert_eq!(attempts, [(0, 2), (1, 2), (2, 2), (3, 2)]);
+    let letter = queue.letters(0, None).await.unwrap().pop().unwrap();
+    assert_eq!(letter.error, "no disk (after 4 attempts)");
+    assert_eq!((letter.failures, letter.crashes), (Some(4), Some(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -554,6 +554,21 @@ fn command_lines(text: &str) -> Vec<Vec<String>> {
     lines.iter().filter_map(|line| our_command(line)).collect()
 }
 
+/// The words of a line, without quotes; what is quoted is one word.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.chars().chain([' ']) {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c.is_whitespace() => words.push(std::mem::take(&mut word)),
+            _ => word.push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 fn our_command(line: &str) -> Option<Vec<String>> {
     let is_variable = |word: &&str| {
         word.split_once('=').is_some_and(|(name, _)| {
@@ -566,11 +581,12 @@ fn our_command(line: &str) -> Option<Vec<String>> {
         .next()?
         .split(['|', '>', ';', '&'])
         .next()?;
-    let words: Vec<String> = line
-        .split_whitespace()
+    let words: Vec<String> = words(line)
+        .iter()
+        .map(String::as_str)
         .skip_while(is_variable)
         .take_while(|word| !word.starts_with("...") && !word.starts_with('…'))
-        .map(|word| word.trim_matches(['"', '\'']).to_owned())
+        .map(str::to_owned)
         .collect();
     let program = words.first()?.rsplit('/').next()?;
     let ours = program == "sojourn" || program == "sojourn-worker";
@@ -582,7 +598,7 @@ fn our_command(line: &str) -> Option<Vec<String>> {
 }
 
 /// Commands that documents speak of and the programs do not have yet.
-const NOT_YET: [&str; 4] = ["dead", "pause", "repair", "resume"];
+const NOT_YET: [&str; 3] = ["pause", "repair", "resume"];
 
 #[test]
 fn commands_that_are_there_are_not_excused() {
@@ -606,6 +622,7 @@ fn every_command_line_is_one_that_the_programs_accept() {
                 match word.as_str() {
                     "RUN" | "ID" | "$run" => "1-0".clone_into(word),
                     "ADDR" => "127.0.0.1:9464".clone_into(word),
+                    "LETTER" => "extract:0:1-0".clone_into(word),
                     _ => {}
                 }
             }
@@ -633,12 +650,12 @@ fn every_command_line_is_one_that_the_programs_accept() {
 #[test]
 fn a_command_line_that_does_not_exist_would_be_noticed() {
     let lines = command_lines(
-        "see `sojourn runs --colour red`\n```sh\nA=1 target/x/sojourn fly # up\n```\n",
+        "see `sojourn runs --colour 'red hot'`\n```sh\nA=1 target/x/sojourn fly # up\n```\n",
     );
     assert_eq!(
         lines,
         [
-            vec!["sojourn", "runs", "--colour", "red"],
+            vec!["sojourn", "runs", "--colour", "red hot"],
             vec!["sojourn", "fly"]
         ]
     );

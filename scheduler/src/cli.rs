@@ -1,5 +1,9 @@
 //! The command line of `sojourn`.
 
+mod dead;
+
+pub use dead::{ChoiceArgs, DeadArgs, DeadCommand, FilterArgs};
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -104,6 +108,8 @@ pub enum Command {
         #[command(flatten)]
         local: LocalArgs,
     },
+    /// Look at jobs that were given up, do them after all, or drop them
+    Dead(DeadArgs),
     /// Show a user's journeys
     Show {
         /// The user's id

@@ -1,6 +1,6 @@
 //! The scheduler of Sojourn and everything behind the command `sojourn`: requests for runs
 //! ([`trigger`], [`inbox`]), the register of runs ([`register`]), the plan of a run ([`plan`]), the
-//! loop that feeds the queues ([`scheduler`]), a deployment on one machine ([`local`], [`private`]),
+//! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), a deployment on one machine ([`local`], [`private`]),
 //! and the demo.
 
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod cohort;
 pub mod demo;
 pub mod inbox;
 pub mod leader;
+pub mod letters;
 pub mod local;
 pub mod plan;
 pub mod private;

@@ -68,6 +68,14 @@ pub struct RunRecord {
     pub users: u64,
     /// Users that were asked for and that the dataset cannot have.
     pub users_unknown: u64,
+    /// Rises whenever dead jobs of the run are replayed: see [`Register::finish`].
+    ///
+    /// [`Register::finish`]: crate::register::Register::finish
+    #[serde(skip)]
+    pub reopened: u64,
+    /// Whether it was done before it was reopened, so that there is nothing left to plan.
+    #[serde(skip)]
+    pub queued: bool,
     /// When it was asked for.
     pub created: Timestamp,
     /// When it ended.
@@ -136,6 +144,8 @@ impl RunRecord {
             jobs: number("jobs")?,
             users: number("users")?,
             users_unknown: number("users_unknown")?,
+            reopened: number("reopened")?,
+            queued: number("queued")? > 0,
             created: time("created")?,
             finished: if fields.contains_key("finished") {
                 Some(time("finished")?)

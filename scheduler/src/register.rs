@@ -17,6 +17,7 @@ use crate::trigger::Request;
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_run.lua")));
+static REOPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reopen_run.lua")));
 
 /// What cannot be done with the register.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +143,26 @@ impl Register {
         state: RunState,
         error: Option<&str>,
     ) -> Result<bool, RegisterError> {
+        self.end_script(id, state, None, error).await
+    }
+
+    /// Ends a run as done that had nothing left to do after `record` was read. Returns `false` when
+    /// it was over already, or reopened since.
+    ///
+    /// # Errors
+    /// When Redis fails; doing it again is safe.
+    pub async fn finish(&self, record: &RunRecord) -> Result<bool, RegisterError> {
+        self.end_script(&record.id, RunState::Done, Some(record.reopened), None)
+            .await
+    }
+
+    async fn end_script(
+        &self,
+        id: &RunId,
+        state: RunState,
+        reopened: Option<u64>,
+        error: Option<&str>,
+    ) -> Result<bool, RegisterError> {
         let keys = self.redis.keys();
         let mut call = END.prepare_invoke();
         call.key(keys.run(id))
@@ -150,8 +171,8 @@ impl Register {
         call.arg(state.as_str())
             .arg(KEEP_RUNS.as_secs())
             .arg(id.as_str())
-            .arg("finished")
-            .arg(now_ms());
+            .arg(reopened.map(|times| times.to_string()).unwrap_or_default());
+        call.arg("finished").arg(now_ms());
         if let Some(error) = error {
             call.arg("error").arg(error);
         }
@@ -173,6 +194,21 @@ impl Register {
             queues.name.cancel(id).await?;
         }
         Ok(ended)
+    }
+
+    /// Lets a run go on in which jobs were queued that count as dead before: after that, not before,
+    /// or a scheduler would end it in between. A run that is not over goes on as it is; one that is
+    /// cancelled, failed or unknown stays so. Returns whether the run was done.
+    ///
+    /// # Errors
+    /// When Redis fails; doing it again is safe.
+    pub async fn reopen(&self, id: &RunId) -> Result<bool, RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = REOPEN.prepare_invoke();
+        call.key(keys.run(id)).key(keys.active_runs());
+        call.arg(id.as_str());
+        let found: String = call.invoke_async(&mut self.redis.commands()).await?;
+        Ok(found == "reopened")
     }
 
     /// A run as the register knows it.
@@ -253,7 +289,8 @@ impl Register {
         let name = queues.name.standing(id).await?;
         let mut counts: BTreeMap<String, u64> = extract.counts.into_iter().collect();
         counts.extend(name.counts.into_iter().map(|(count, amount)| {
-            let ours = ["jobs", "done", "dead", "retried", "planned"].contains(&count.as_str());
+            let ours = ["jobs", "done", "dead", "retried", "replayed", "planned"]
+                .contains(&count.as_str());
             (
                 if ours {
                     format!("naming_{count}")

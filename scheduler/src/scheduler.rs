@@ -10,7 +10,7 @@ use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::dataset::{DatasetError, Manifest};
 use sojourn::health::Health;
-use sojourn::queue::{Lane, NewJob, Queue, QueueError, Queues};
+use sojourn::queue::{KEEP_RUNS, Lane, NewJob, Queue, QueueError, Queues};
 use sojourn::run::RunId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -238,11 +238,13 @@ impl Scheduler {
         let lane = |record: &RunRecord| record.request.as_ref().map(|request| request.lane);
         records.sort_by_key(|record| (lane(record) != Some(Lane::High), record.epoch));
         for record in records {
-            if !self.active.contains_key(&record.id) && !self.plan(&record).await? {
+            // What was done once and was reopened is not planned again.
+            let planned = record.queued || self.active.contains_key(&record.id);
+            if !planned && !self.plan(&record).await? {
                 continue;
             }
             self.top_up(&record.id).await?;
-            self.end_if_done(&record.id).await?;
+            self.end_if_done(&record).await?;
             // Each run may have waited for its storage.
             self.health.fetched();
         }
@@ -378,8 +380,9 @@ impl Scheduler {
 
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
     /// is pending before the extraction job that it follows from is not.
-    async fn end_if_done(&mut self, run: &RunId) -> Result<(), SchedulerError> {
-        if !self.active.get(run).is_some_and(Active::is_queued) {
+    async fn end_if_done(&mut self, record: &RunRecord) -> Result<(), SchedulerError> {
+        let run = &record.id;
+        if !record.queued && !self.active.get(run).is_some_and(Active::is_queued) {
             return Ok(());
         }
         if self.queues.extract.standing(run).await?.pending > 0
@@ -387,13 +390,14 @@ impl Scheduler {
         {
             return Ok(());
         }
-        self.register.end(run, RunState::Done, None).await?;
-        self.active.remove(run);
-        tracing::info!(%run, "done");
+        if self.register.finish(record).await? {
+            self.active.remove(run);
+            tracing::info!(%run, "done");
+        }
         Ok(())
     }
 
-    /// Now and then: what workers that were killed have left behind.
+    /// Now and then: what workers that were killed have left behind, and what nobody has replayed.
     async fn tidy(&mut self) -> Result<(), SchedulerError> {
         if self.tidied.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
             return Ok(());
@@ -402,6 +406,10 @@ impl Scheduler {
             let forgotten = queue.forget_idle_workers(FORGET_AFTER).await?;
             if forgotten > 0 {
                 tracing::debug!(kind = %queue.kind(), forgotten, "forgot workers that are gone");
+            }
+            let letters = queue.forget_letters(KEEP_RUNS).await?;
+            if letters > 0 {
+                tracing::info!(kind = %queue.kind(), letters, days = KEEP_RUNS.as_secs() / 86_400, "dropped dead letters that were kept for so long");
             }
         }
         self.tidied = Some(Instant::now());

@@ -21,7 +21,8 @@ pub enum CodecError {
     Empty,
     /// Written by a newer build.
     #[error(
-        "the payload has version {found}, and this build reads up to {VERSION}; upgrade the worker"
+        "the payload is of the newer version {found}, and this build reads up to {VERSION}; upgrade the \
+         workers, then replay the job"
     )]
     UnknownVersion {
         /// The version byte.
@@ -68,6 +69,10 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// [`CodecError`] when the payload is empty, of an unknown version, cut or followed by more.
 pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
     let (&version, body) = payload.split_first().ok_or(CodecError::Empty)?;
+    if version == 0 {
+        let reason = "it begins with version 0, which no build writes".into();
+        return Err(CodecError::Corrupt { reason });
+    }
     if version != VERSION {
         return Err(CodecError::UnknownVersion { found: version });
     }

@@ -78,7 +78,7 @@ impl Summary {
         let counter = match outcome {
             Some(Outcome::Done(_)) => &mut self.done,
             Some(Outcome::Retry { .. } | Outcome::Postpone { .. }) => &mut self.retried,
-            Some(Outcome::Dead { .. }) => &mut self.dead,
+            Some(Outcome::Dead { .. } | Outcome::Quarantined { .. }) => &mut self.dead,
             Some(Outcome::Release) => &mut self.released,
             None => &mut self.lost,
         };
@@ -273,12 +273,8 @@ impl Consumer {
         give_up: impl Fn(&str),
     ) -> Option<Outcome> {
         let mut contact = self.health.contact();
-        let outcome = if self.options.retry.quarantines(lease.crashes) {
-            let error = Code::WorkersDied.before(format!(
-                "{} workers died or fell silent while they held this job",
-                lease.crashes
-            ));
-            Outcome::Dead { error }
+        let outcome = if let Some(quarantined) = self.options.retry.quarantine(lease.crashes) {
+            quarantined
         } else {
             let stop = halt.child_token();
             let result = tokio::select! {
@@ -296,7 +292,7 @@ impl Consumer {
                 .outcome(result, lease.failures, rand::rng().random())
         };
         match &outcome {
-            Outcome::Dead { error } => {
+            Outcome::Dead { error } | Outcome::Quarantined { error } => {
                 let code = Code::leading(error).map(tracing::field::display);
                 tracing::error!(code, job = lease.job, run = %lease.run, error, "job is dead")
             }

@@ -11,6 +11,20 @@ pub enum Kind {
     Name,
 }
 
+impl Kind {
+    /// Both, in the order in which a run goes through them.
+    pub const ALL: [Kind; 2] = [Kind::Extract, Kind::Name];
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Kind, String> {
+        let found = Kind::ALL.into_iter().find(|kind| kind.to_string() == text);
+        found.ok_or_else(|| "must be extract or name".into())
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

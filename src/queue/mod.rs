@@ -9,8 +9,10 @@
 
 mod codec;
 mod consumer;
+mod dead;
 mod lane;
 mod lease;
+mod letter;
 mod outcome;
 mod queues;
 mod standing;
@@ -18,8 +20,10 @@ mod storage;
 
 pub use codec::{CodecError, decode, encode};
 pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
+pub use dead::Replayed;
 pub use lane::{Kind, Lane};
 pub use lease::{Lease, Renewal};
+pub use letter::{InvalidLetterId, Letter, LetterId};
 pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
 pub use queues::Queues;
 pub use standing::Standing;

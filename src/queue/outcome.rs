@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Kind;
 use crate::code::Code;
 
 /// Why an attempt at a job failed.
@@ -58,6 +59,11 @@ pub enum Outcome {
         /// Why it is dead, beginning with a [`Code`], and then what went wrong.
         error: String,
     },
+    /// Given up without an attempt, and kept likewise: it may be what its workers died of.
+    Quarantined {
+        /// How many there were.
+        error: String,
+    },
     /// Handed back unfinished, as if it had not been taken.
     Release,
 }
@@ -78,25 +84,45 @@ pub struct RetryPolicy {
     pub busy: Duration,
 }
 
-impl Default for RetryPolicy {
-    /// Five failures over about a minute ride out a restart of the storage; three crashes are
-    /// beyond coincidence. Limits of calls are per minute, and models load within one: a job that
-    /// waits half a minute for either has rarely to wait twice.
-    fn default() -> Self {
-        RetryPolicy {
-            max_failures: 5,
-            max_crashes: 3,
-            base: Duration::from_secs(2),
-            cap: Duration::from_secs(300),
-            busy: Duration::from_secs(30),
+impl RetryPolicy {
+    /// What fits a kind of job, by what its attempts fail of.
+    pub const fn of(kind: Kind) -> RetryPolicy {
+        match kind {
+            // It fails when the storage does. Five attempts, spread over a minute at most and half
+            // of it on average, ride out a restart; the storage itself is asked several times in
+            // each. A worker holds two shards for seconds each: one that has seen three workers die
+            // was hardly there by accident.
+            Kind::Extract => RetryPolicy {
+                max_failures: 5,
+                max_crashes: 3,
+                base: Duration::from_secs(4),
+                cap: Duration::from_secs(300),
+                busy: Duration::from_secs(30),
+            },
+            // It fails when what answers is no model: a proxy in front of one that is being
+            // deployed, which takes minutes. Nobody waits meanwhile, since journeys have names made
+            // of terms. A worker holds four jobs, with a slow model for minutes each, so most of
+            // those that see it die have nothing to do with it.
+            //
+            // Limits of calls are per minute, and models load within one: a job that waits half a
+            // minute for either has rarely to wait twice.
+            Kind::Name => RetryPolicy {
+                max_failures: 6,
+                max_crashes: 5,
+                base: Duration::from_secs(10),
+                cap: Duration::from_secs(600),
+                busy: Duration::from_secs(30),
+            },
         }
     }
-}
 
-impl RetryPolicy {
-    /// Whether a job that was taken with this many crashes behind it may be tried at all.
-    pub fn quarantines(&self, crashes: u32) -> bool {
-        crashes >= self.max_crashes
+    /// The end of a job that was taken with this many crashes behind it, if it may not be tried.
+    pub fn quarantine(&self, crashes: u32) -> Option<Outcome> {
+        (crashes >= self.max_crashes).then(|| Outcome::Quarantined {
+            error: Code::WorkersDied.before(format!(
+                "{crashes} workers died or fell silent while they held this job"
+            )),
+        })
     }
 
     /// The outcome of an attempt, `failures` failed ones before it. `jitter` in 0..1 spreads the
@@ -137,6 +163,8 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
+    const POLICY: RetryPolicy = RetryPolicy::of(Kind::Extract);
+
     fn failed() -> Result<Counts, Failure> {
         Err(Failure::Transient("no disk".into()))
     }
@@ -144,22 +172,44 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_cap() {
         let policy = RetryPolicy {
-            max_failures: 99,
-            ..RetryPolicy::default()
+            max_failures: u32::MAX,
+            ..POLICY
         };
-        let waits: Vec<_> = [0, 1, 2, 20]
-            .into_iter()
-            .map(|failures| match policy.outcome(failed(), failures, 1.0) {
-                Outcome::Retry { after, .. } => after.as_secs(),
+        let waits = |jitter: f64| {
+            [0, 1, 2, 6, 7, 99].map(
+                |failures| match policy.outcome(failed(), failures, jitter) {
+                    Outcome::Retry { after, .. } => after.as_secs(),
+                    other => panic!("{other:?}"),
+                },
+            )
+        };
+        assert_eq!(waits(1.0), [4, 8, 16, 256, 300, 300]);
+        // Full jitter: anything from nothing to all of it.
+        assert_eq!(waits(0.5), [2, 4, 8, 128, 150, 150]);
+        assert_eq!(waits(0.0), [0; 6]);
+    }
+
+    #[test]
+    fn failures_and_crashes_have_limits_of_their_own_for_each_kind() {
+        for kind in Kind::ALL {
+            let policy = RetryPolicy::of(kind);
+            let (failures, crashes) = (policy.max_failures, policy.max_crashes);
+            let is_dead = |outcome| matches!(outcome, Outcome::Dead { .. });
+            assert!(!is_dead(policy.outcome(failed(), failures - 2, 0.5)));
+            assert!(is_dead(policy.outcome(failed(), failures - 1, 0.5)));
+            assert_eq!(policy.quarantine(crashes - 1), None);
+            let quarantined = policy.quarantine(crashes);
+            let error = match quarantined {
+                Some(Outcome::Quarantined { error }) => error,
                 other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(waits, [2, 4, 8, 300]);
+            };
+            assert!(error.starts_with(&crashes.to_string()), "{error}");
+        }
     }
 
     #[test]
     fn the_last_allowed_failure_is_the_end() {
-        let outcome = RetryPolicy::default().outcome(failed(), 4, 0.5);
+        let outcome = POLICY.outcome(failed(), 4, 0.5);
         assert_eq!(
             outcome,
             Outcome::Dead {
@@ -171,7 +221,7 @@ mod tests {
     #[test]
     fn a_permanent_failure_is_not_tried_again() {
         let result = Err(Failure::Permanent("no such dataset".into()));
-        let outcome = RetryPolicy::default().outcome(result, 0, 0.5);
+        let outcome = POLICY.outcome(result, 0, 0.5);
         assert_eq!(
             outcome,
             Outcome::Dead {
@@ -182,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_busy_is_waited_for_as_long_as_it_asks_and_however_often() {
-        let policy = RetryPolicy::default();
+        let policy = POLICY;
         let wait = |asked: Option<u64>, jitter: f64| {
             let busy = Failure::Busy {
                 error: "busy".into(),
@@ -201,13 +251,13 @@ mod tests {
     #[test]
     fn a_job_is_not_to_blame_for_a_worker_that_is_refused_everything() {
         let refused = Err(Failure::Unusable("no such key".into()));
-        let outcome = RetryPolicy::default().outcome(refused, 4, 0.5);
+        let outcome = POLICY.outcome(refused, 4, 0.5);
         assert_eq!(outcome, Outcome::Release);
     }
 
     #[test]
     fn stopping_is_not_a_failure() {
-        let outcome = RetryPolicy::default().outcome(Err(Failure::Interrupted), 4, 0.5);
+        let outcome = POLICY.outcome(Err(Failure::Interrupted), 4, 0.5);
         assert_eq!(outcome, Outcome::Release);
     }
 }

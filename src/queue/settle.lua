@@ -43,8 +43,11 @@ elseif outcome == 'retry' then
   redis.call('ZADD', retry, due, cmsgpack.pack(rest(8)))
   redis.call('HINCRBY', run, 'retried', 1)
 elseif outcome == 'dead' then
-  redis.call('XADD', dead, '*', unpack(rest(7)))
-  if redis.call('SREM', pending, job) == 1 then redis.call('HINCRBY', run, 'dead', 1) end
+  -- A second entry of a job that has ended already leaves no letter: each is counted as one dead job.
+  if redis.call('SREM', pending, job) == 1 then
+    redis.call('XADD', dead, '*', unpack(rest(7)))
+    redis.call('HINCRBY', run, 'dead', 1)
+  end
 else
   redis.call('XADD', lane, '*', unpack(rest(7)))
 end

@@ -51,9 +51,9 @@ pub struct QueueError(#[from] pub(crate) redis::RedisError);
 /// One kind of queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    redis: Redis,
-    kind: Kind,
-    partitions: u32,
+    pub(super) redis: Redis,
+    pub(super) kind: Kind,
+    pub(super) partitions: u32,
 }
 
 impl Queue {
@@ -77,7 +77,7 @@ impl Queue {
         self.partitions
     }
 
-    fn keys(&self, partition: u32) -> PartitionKeys {
+    pub(super) fn keys(&self, partition: u32) -> PartitionKeys {
         self.redis.keys().partition(self.kind, partition)
     }
 
@@ -169,7 +169,8 @@ impl Queue {
         }
         match taken {
             Some((entry, deliveries, fields)) => {
-                self.read(lane, partition, entry, deliveries, &fields).await
+                self.read(worker, lane, partition, entry, deliveries, &fields)
+                    .await
             }
             None => Ok(None),
         }
@@ -205,7 +206,8 @@ impl Queue {
                 .find(|&lane| keys.lane(lane) == stream);
             let Some(lane) = lane else { continue };
             for (entry, fields) in entries {
-                leases.extend(self.read(lane, partition, entry, 1, &fields).await?);
+                let lease = self.read(worker, lane, partition, entry, 1, &fields);
+                leases.extend(lease.await?);
             }
         }
         Ok(leases)
@@ -214,6 +216,7 @@ impl Queue {
     /// The lease of an entry that was handed out; an entry that is no job is buried.
     async fn read(
         &self,
+        worker: &str,
         lane: Lane,
         partition: u32,
         entry: String,
@@ -224,7 +227,8 @@ impl Queue {
         match Lease::read(lane, partition, entry, deliveries, fields) {
             Ok(lease) => Ok(Some(lease)),
             Err(foreign) => {
-                self.bury(lane, partition, &id, &foreign).await?;
+                self.bury(worker, lane, partition, &id, deliveries, &foreign)
+                    .await?;
                 Ok(None)
             }
         }
@@ -283,14 +287,14 @@ impl Queue {
                 call.arg("retry").arg(millis(*after));
                 lease.next_attempt(matches!(outcome, Outcome::Retry { .. }))
             }
-            Outcome::Dead { error } => {
+            Outcome::Dead { error } | Outcome::Quarantined { error } => {
                 call.arg("dead")
                     .arg("error")
                     .arg(error)
                     .arg("worker")
                     .arg(worker);
                 call.arg("lane").arg(lease.lane.to_string());
-                lease.next_attempt(true)
+                lease.next_attempt(matches!(outcome, Outcome::Dead { .. }))
             }
             Outcome::Release => {
                 call.arg("release");
@@ -307,9 +311,11 @@ impl Queue {
     /// Moves an entry that is not a job to the dead stream, where it can be looked at.
     async fn bury(
         &self,
+        worker: &str,
         lane: Lane,
         partition: u32,
         entry: &str,
+        deliveries: u32,
         foreign: &Foreign,
     ) -> Result<(), QueueError> {
         let keys = self.keys(partition);
@@ -320,7 +326,8 @@ impl Queue {
         if let Some((run, _)) = job {
             call.key(keys.run(run)).key(keys.pending(run));
         }
-        call.arg(GROUP).arg(entry).arg(lane.to_string());
+        call.arg(GROUP).arg(worker).arg(entry).arg(deliveries);
+        call.arg(lane.to_string());
         let error = format!("not a job of this build: {reason}");
         call.arg(Code::ForeignEntry.before(error));
         call.arg(job.as_ref().map_or("", |(_, job)| job));

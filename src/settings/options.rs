@@ -94,6 +94,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("runs", &["limit", "dataset"]),
             ("run", &["watch", "dataset"]),
             ("cancel", &["dataset"]),
+            ("dead", &["dataset"]),
             ("show", &["dataset"]),
             ("health", &["listen"]),
             ("demo", &["users", "seed", "keep"]),
@@ -114,7 +115,15 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         commands: &[
             (
                 "extract",
-                &["lease", "drain", "listen", "concurrency", "cache"],
+                &[
+                    "lease",
+                    "drain",
+                    "listen",
+                    "max-failures",
+                    "max-crashes",
+                    "concurrency",
+                    "cache",
+                ],
             ),
             (
                 "name",
@@ -122,6 +131,8 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "lease",
                     "drain",
                     "listen",
+                    "max-failures",
+                    "max-crashes",
                     "namer",
                     "endpoint",
                     "model",

@@ -70,7 +70,7 @@ async fn take(queue: &Queue) -> Option<Lease> {
 async fn attempt(queue: &Queue, worker: &NamingWorker) -> (Lease, Outcome) {
     let lease = take(queue).await.unwrap();
     let result = worker.perform(&lease, &CancellationToken::new()).await;
-    let outcome = RetryPolicy::default().outcome(result, lease.failures, 0.5);
+    let outcome = RetryPolicy::of(Kind::Name).outcome(result, lease.failures, 0.5);
     (lease, outcome)
 }
 

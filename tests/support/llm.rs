@@ -1,6 +1,9 @@
 //! A model endpoint of the tests' own: speaks the OpenAI chat-completions form on loopback, answers
 //! as it is told, and remembers what it was asked.
 
+// Every test file uses a part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

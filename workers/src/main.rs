@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
 use sojourn::naming::{LlmNamer, LlmOptions, Namer};
-use sojourn::queue::{Consumer, ConsumerOptions, Queues, RetryPolicy, Work};
+use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
@@ -87,6 +87,13 @@ struct WorkerArgs {
     drain: Duration,
     #[command(flatten)]
     listen: ListenArgs,
+    /// Failed attempts after which a job is given up [default: 5 to extract, 6 to name]
+    #[arg(long, env = "SOJOURN_MAX_FAILURES", value_name = "N")]
+    max_failures: Option<NonZeroU32>,
+    /// Workers that die or fall silent with a job before it is given up [default: 3 to extract, 5 to
+    /// name]
+    #[arg(long, env = "SOJOURN_MAX_CRASHES", value_name = "N")]
+    max_crashes: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,7 +165,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         } => {
             let (redis, queues) = connect(&cli.redis).await?;
             let work = ExtractionWorker::new(&redis, queues.name, cache);
-            let consumer = Consumer::new(queues.extract, worker.options(concurrency));
+            let consumer =
+                Consumer::new(queues.extract, worker.options(Kind::Extract, concurrency));
             consume(&redis, consumer, work, worker.listen, cli.owned).await
         }
         Command::Name { worker, naming } => {
@@ -166,7 +174,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let namer = namer(&naming)?;
             let (redis, queues) = connect(&cli.redis).await?;
             let work = NamingWorker::new(&redis, namer);
-            let consumer = Consumer::new(queues.name, worker.options(naming.concurrency));
+            let consumer =
+                Consumer::new(queues.name, worker.options(Kind::Name, naming.concurrency));
             consume(&redis, consumer, work, worker.listen, cli.owned).await
         }
     }
@@ -198,12 +207,18 @@ async fn consume(
 }
 
 impl WorkerArgs {
-    fn options(&self, concurrency: usize) -> ConsumerOptions {
+    fn options(&self, kind: Kind, concurrency: usize) -> ConsumerOptions {
+        let usual = RetryPolicy::of(kind);
+        let or = |given: Option<NonZeroU32>, usual: u32| given.map_or(usual, NonZeroU32::get);
         ConsumerOptions {
             concurrency,
             lease: self.lease,
             drain: self.drain,
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy {
+                max_failures: or(self.max_failures, usual.max_failures),
+                max_crashes: or(self.max_crashes, usual.max_crashes),
+                ..usual
+            },
         }
     }
 }
@@ -255,6 +270,8 @@ fn seconds(text: &str, least: f64) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
@@ -268,6 +285,49 @@ mod tests {
         ] {
             let message = lease(text).unwrap_err();
             assert!(message.contains("from 1 to 86400"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_kind_unless_they_are_given() {
+        let options = |words: &[&str]| {
+            let cli = Cli::parse_from(["sojourn-worker"].iter().chain(words));
+            match cli.command {
+                Command::Extract { worker, .. } => worker.options(Kind::Extract, 1).retry,
+                Command::Name { worker, .. } => worker.options(Kind::Name, 1).retry,
+            }
+        };
+        for (word, kind) in [("extract", Kind::Extract), ("name", Kind::Name)] {
+            let usual = RetryPolicy::of(kind);
+            assert_eq!(options(&[word]), usual);
+            let given = options(&[word, "--max-failures", "9", "--max-crashes", "1"]);
+            assert_eq!((given.max_failures, given.max_crashes), (9, 1));
+            assert_eq!(given.base, usual.base);
+            let help = Cli::command()
+                .find_subcommand_mut(word)
+                .unwrap()
+                .render_long_help();
+            let help = help
+                .to_string()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
+            for limit in ["max_failures", "max_crashes"] {
+                let of = |kind: Kind| {
+                    let policy = RetryPolicy::of(kind);
+                    if limit == "max_crashes" {
+                        policy.max_crashes
+                    } else {
+                        policy.max_failures
+                    }
+                };
+                let says = format!(
+                    "[default: {} to extract, {} to name]",
+                    of(Kind::Extract),
+                    of(Kind::Name)
+                );
+                assert!(help.contains(&says), "{says}: {help}");
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! What the subcommands do.
 
+mod dead;
 mod demo;
 mod health;
 mod ingest;
 mod keep_redis;
+mod letter;
 mod runs;
 mod serve;
 mod session;
@@ -59,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
         }
         Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
         Command::Health { listen } => health::health(listen, output).await,
+        Command::Dead(args) => dead::dead(&cli.redis, args, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {

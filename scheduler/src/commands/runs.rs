@@ -325,6 +325,12 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
         status.naming_pending,
         count("naming_dead")
     );
+    if status.dead() > 0 {
+        println!(
+            "  dead jobs  `sojourn dead list --run {}` says why",
+            record.id
+        );
+    }
     if count("llm_calls") > 0 {
         println!(
             "  model      {} calls, {} tokens in, {} out, {} answers cut, {} names rejected; instead \

@@ -96,7 +96,7 @@ fn date(time: Timestamp) -> String {
 
 /// Titles and names are other people's text: without control characters they cannot steer the
 /// terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
