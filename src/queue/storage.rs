@@ -29,6 +29,7 @@ static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("set
 static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("enqueue.lua")));
 static CANCEL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cancel.lua")));
 static BURY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bury.lua")));
+static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("close.lua")));
 static RETIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("retire.lua")));
 
 /// A job to be queued.
@@ -104,8 +105,8 @@ impl Queue {
             .await
     }
 
-    /// Queues jobs that follow from another job of `run`. Returns `false` when the run is
-    /// cancelled. A job that is already pending is not queued again.
+    /// Queues jobs that follow from another job of `run`. Returns `false` when the run is cancelled
+    /// or over. A job that was queued before is not queued again.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -135,6 +136,9 @@ impl Queue {
         call.key(keys.lane(lane))
             .key(keys.run(run))
             .key(keys.pending(run));
+        if cursor.is_none() {
+            call.key(keys.queued(run));
+        }
         call.arg(cursor.map(|c| c.to_string()).unwrap_or_default())
             .arg(KEEP_RUNS.as_secs());
         for job in jobs {
@@ -358,15 +362,37 @@ impl Queue {
         }
         let mut unfinished = 0;
         for partition in 0..self.partitions {
-            let pending = self.keys(partition).pending(run);
+            let keys = self.keys(partition);
+            let (pending, queued) = (keys.pending(run), keys.queued(run));
             let mut connection = self.redis.commands();
             // Not in a transaction, which a server without memory refuses. Nothing is added any
             // more.
             let left: u64 = connection.scard(&pending).await?;
-            let () = connection.unlink(&pending).await?;
+            let () = connection.unlink(&[pending, queued]).await?;
             unfinished += left;
         }
         Ok(unfinished)
+    }
+
+    /// Ends a run in the queue: nothing of it can be added any more, and its counts are final.
+    /// Returns `false` while a job of it is pending.
+    ///
+    /// # Errors
+    /// When Redis fails; doing it again is safe.
+    pub async fn close(&self, run: &RunId) -> Result<bool, QueueError> {
+        for partition in 0..self.partitions {
+            let keys = self.keys(partition);
+            let mut call = CLOSE.prepare_invoke();
+            call.key(keys.run(run))
+                .key(keys.pending(run))
+                .key(keys.queued(run));
+            call.arg(KEEP_RUNS.as_secs());
+            let closed: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+            if closed == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Forgets a worker that stops. A job that it still holds keeps it known until somebody has
