@@ -13,6 +13,8 @@ pub struct Shape {
     pub lease: Duration,
     /// How long a worker that is asked to end may finish what it has begun.
     pub drain: Duration,
+    /// How long any process waits for the answer to a command.
+    pub redis_timeout: Duration,
     /// Options of the scheduler.
     pub serve: Vec<&'static str>,
 }
@@ -25,6 +27,7 @@ impl Shape {
             name: 1,
             lease,
             drain: Duration::from_secs(8),
+            redis_timeout: Duration::from_secs(10),
             serve: Vec::new(),
         }
     }
@@ -57,13 +60,16 @@ impl Crew {
 
     fn recruit(&self, role: Role) -> Process {
         let seconds = |duration: Duration| duration.as_secs_f64().to_string();
-        let (lease, drain) = (seconds(self.shape.lease), seconds(self.shape.drain));
+        let shape = &self.shape;
+        let timeout = seconds(shape.redis_timeout);
+        let (lease, drain) = (seconds(shape.lease), seconds(shape.drain));
         let worker = ["--lease", &lease, "--drain", &drain];
-        let arguments = match role {
-            Role::Scheduler => &self.shape.serve[..],
-            Role::Extract | Role::Name => &worker,
-        };
-        Process::start(role, &self.site, arguments)
+        let mut arguments = vec!["--redis-timeout", &timeout];
+        match role {
+            Role::Scheduler => arguments.extend(&shape.serve),
+            Role::Extract | Role::Name => arguments.extend(worker),
+        }
+        Process::start(role, &self.site, &arguments)
     }
 
     /// The numbers of the workers.

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::is_long;
 use crate::support::{root, server_program};
@@ -43,10 +44,14 @@ impl Figures {
     }
 }
 
-/// One folder for each server program, so that the suite on one does not replace what it has shown
-/// on the other.
+/// One folder for each server, so that the suite on one does not replace what it has shown on the
+/// other.
 fn folder() -> PathBuf {
-    let server = std::fs::canonicalize(server_program()).expect("the server program");
-    let server = server.file_name().expect("a name").to_owned();
-    root().join("target/faults").join(server)
+    let version = Command::new(server_program()).arg("--version").output();
+    let version = String::from_utf8_lossy(&version.expect("the server runs").stdout).into_owned();
+    let mut words = version.split_whitespace();
+    let product = words.next().unwrap_or("server").to_lowercase();
+    let number = words.find_map(|word| word.strip_prefix("v="));
+    let folder = format!("{product}-{}", number.unwrap_or("unknown"));
+    root().join("target/faults").join(folder)
 }

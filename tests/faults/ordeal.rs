@@ -18,7 +18,7 @@ pub struct Undisturbed {
 
 impl Undisturbed {
     pub fn over(population: &Population) -> Undisturbed {
-        let server = Server::start();
+        let server = Server::start_single_with(&[]);
         let shape = Shape::small(Duration::from_secs(30));
         let mut crew = Crew::start(Site::on(&server), shape);
         let counts = Run::backfill(&server, &population.dataset).wait_until_done();
@@ -74,7 +74,7 @@ impl Ordeal {
         let population = Population::new(users, users_per_shard);
         Ordeal {
             undisturbed: Undisturbed::over(&population),
-            server: Server::start_with(server),
+            server: Server::start_single_with(server),
             population,
         }
     }

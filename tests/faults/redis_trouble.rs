@@ -146,9 +146,9 @@ fn a_redis_that_reads_its_data_back_is_waited_for() {
     // What makes reading back slow: a pause at each key, and a look at clients in between.
     let slowly = [
         "--key-load-delay",
-        "500",
+        "50",
         "--loading-process-events-interval-bytes",
-        "16384",
+        "65536",
     ];
     let mut trouble = Trouble::half_way(&slowly);
     trouble.ordeal.server.kill();

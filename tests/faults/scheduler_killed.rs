@@ -68,17 +68,17 @@ fn a_scheduler_that_is_killed_while_workers_drain_the_queue_leaves_no_gap_and_no
 
 #[test]
 fn a_scheduler_that_is_killed_in_the_middle_of_queueing_leaves_no_gap_and_no_duplicate() {
-    let ordeal = Ordeal::over(4_000, 1);
+    let (jobs, when): (usize, &[u64]) = if is_long() {
+        (8_000, &[1, 1000, 2000, 4000, 6000])
+    } else {
+        (1_600, &[1])
+    };
+    let ordeal = Ordeal::over(jobs, 1);
     // So many that it queues everything in one go, some jobs in each call.
     let serve = vec!["--queue-depth", "1000000"];
     let shape = Shape {
         serve,
         ..Shape::small(Duration::from_secs(3))
-    };
-    let when: &[u64] = if is_long() {
-        &[1, 500, 1000, 2000, 3000]
-    } else {
-        &[1]
     };
     kill_schedulers("scheduler killed in one go", &ordeal, shape, when);
 }

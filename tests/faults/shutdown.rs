@@ -74,7 +74,7 @@ const USERS_PER_SHARD: usize = 1_000;
 
 /// Ends a deployment in the middle of a run; another one finishes it.
 fn end_in_the_middle(scenario: &'static str, drain: Duration) -> u64 {
-    let ordeal = Ordeal::over(20_000, USERS_PER_SHARD);
+    let ordeal = Ordeal::over(12_000, USERS_PER_SHARD);
     let server = &ordeal.server;
     let shape = Shape {
         drain,

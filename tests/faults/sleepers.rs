@@ -101,7 +101,7 @@ struct Scene {
 
 impl Scene {
     fn new(users_per_shard: usize) -> Scene {
-        let server = Server::start();
+        let server = Server::start_single_with(&[]);
         let scheduler = Process::start(Role::Scheduler, &Site::on(&server), &[]);
         Scene {
             population: Population::new(USERS, users_per_shard),
@@ -226,7 +226,7 @@ const WRITE_OF_JOURNEYS: &str = r#"{"epoch":1,"attempt":1,"revision":"#;
 #[test]
 fn journeys_that_the_network_delivers_late_change_nothing() {
     let scene = Scene::new(USERS);
-    let proxy = Proxy::before(&scene.server.socket());
+    let proxy = Proxy::before(&scene.server.nodes[0].socket());
     let site = Site {
         url: proxy.url(),
         ..Site::on(&scene.server)
@@ -261,7 +261,7 @@ const WRITE_OF_NAMES: &str = " too late";
 #[test]
 fn names_that_the_network_delivers_late_change_nothing() {
     let scene = Scene::new(200);
-    let proxy = Proxy::before(&scene.server.socket());
+    let proxy = Proxy::before(&scene.server.nodes[0].socket());
     let site = Site {
         url: proxy.url(),
         ..Site::on(&scene.server)

@@ -144,7 +144,7 @@ fn runs_and_workers_that_come_and_go_leave_nothing_behind() {
     let seed = seed();
     let mut chance = StdRng::seed_from_u64(seed);
     let population = Population::new(2_000, 20);
-    let server = Server::start();
+    let server = Server::start_single_with(&[]);
     let shape = Shape {
         extract: 2,
         name: 2,
