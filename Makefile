@@ -49,7 +49,9 @@ unit: nextest
 # apart, cargo would build their dependencies twice, with and without what only tests need.
 suite: nextest redis $(TOOLS)/valkey python
 	cargo build --workspace --bins --tests --locked
+	rm -rf target/faults
 	scripts/suite
+	@echo "== what was broken, and what came of it:"; cat target/faults/*/*.txt
 
 .PHONY: toolchain components nextest cargo-deny python
 toolchain:

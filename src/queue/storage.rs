@@ -249,7 +249,7 @@ impl Queue {
     /// which is better than to leave it until its lease is over.
     async fn incarnation(&self, lane: Lane, partition: u32) -> String {
         let lane = self.keys(partition).lane(lane);
-        let mut call = INCARNATION.key(lane);
+        let call = INCARNATION.key(lane);
         let answer = call.invoke_async(&mut self.redis.commands()).await;
         answer.unwrap_or_else(|error: redis::RedisError| {
             tracing::warn!(%error, "cannot ask which server this is");
