@@ -13,7 +13,7 @@ NEXTEST_VERSION := 0.9.143
 INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	CARGO_PROFILE_RELEASE_DEBUG=false cargo install --locked --root $(TOOLS)
 
-.PHONY: help bench build demo redis test format lint doc deny unit suite clean
+.PHONY: help bench build demo redis test format lint doc deny unit suite soak clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,7 +49,9 @@ unit: nextest
 # apart, cargo would build their dependencies twice, with and without what only tests need.
 suite: nextest redis $(TOOLS)/valkey python
 	cargo build --workspace --bins --tests --locked
+	rm -rf target/faults
 	scripts/suite
+	@echo "== what was broken, and what came of it:"; cat target/faults/*/*.txt
 
 .PHONY: toolchain components nextest cargo-deny python
 toolchain:
@@ -73,6 +75,14 @@ $(TOOLS)/server:
 
 $(TOOLS)/valkey:
 	scripts/install-valkey
+
+# The programs that the suite has built: what counts is how long they are broken, not how fast they are.
+soak: nextest redis ## Break processes, servers and networks for an hour, and print the figures
+	cargo build --workspace --bins --tests --locked
+	rm -rf target/faults
+	status=0; \
+	  SOJOURN_SOAK=1 cargo nextest run --workspace --locked --test faults --no-fail-fast || status=$$?; \
+	  cat target/faults/*/*.txt; exit $$status
 
 bench: toolchain ## Measure speed against named competitors
 	cargo bench --workspace --locked

@@ -123,4 +123,9 @@ impl PartitionKeys {
     pub fn pending(&self, run: &RunId) -> String {
         format!("{}:run:{run}:pending", self.tag)
     }
+
+    /// Set of the run's jobs in this partition that were queued because they follow from others.
+    pub fn queued(&self, run: &RunId) -> String {
+        format!("{}:run:{run}:queued", self.tag)
+    }
 }

@@ -438,3 +438,63 @@ async fn waiting_ends_with_the_job_that_arrives() {
     let (taken, _) = tokio::join!(waiting, arriving.enqueue(&run, Lane::Low, 0, &jobs));
     assert_eq!(taken.unwrap()[0].job, "a");
 }
+
+#[tokio::test]
+async fn a_job_that_follows_from_another_is_queued_once_in_a_run() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    let done = Outcome::Done(vec![]);
+    assert!(queue.settle("w", &lease, &done).await.unwrap());
+    // As a worker does that wakes up, or that does the other job again.
+    enqueue(&queue, &run(), Lane::Low, &["a", "b"]).await;
+    let standing = queue.standing(&run()).await.unwrap();
+    let counts = (standing.count("jobs"), standing.count("letters"));
+    assert_eq!((standing.pending, counts), (1, (2, 2)));
+    assert_eq!(take(&queue, "w", LEASE).await.unwrap().job, "b");
+}
+
+#[tokio::test]
+async fn a_run_is_closed_when_nothing_of_it_is_pending_and_takes_no_more() {
+    let server = Server::start();
+    let (mut redis, queue) = {
+        let (redis, queue) = queue(&server).await;
+        (redis.commands(), queue)
+    };
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
+    assert!(!queue.close(&run()).await.unwrap());
+    let lease = take(&queue, "w", LEASE).await.unwrap();
+    let done = Outcome::Done(vec![("users", 7)]);
+    assert!(queue.settle("w", &lease, &done).await.unwrap());
+    assert!(queue.close(&run()).await.unwrap());
+    assert!(queue.close(&run()).await.unwrap(), "doing it again is safe");
+
+    let late = queue.enqueue(&run(), Lane::Low, 0, &jobs(&["b"])).await;
+    assert!(!late.unwrap());
+    let standing = queue.standing(&run()).await.unwrap();
+    assert_eq!((standing.pending, standing.count("users")), (0, 7));
+    let left: Vec<String> = redis.keys("*:queued").await.unwrap();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_whose_server_was_restarted_before_it_was_done_is_done_again() {
+    let mut server = Server::start_with(&["--appendfsync", "always"]);
+    let (_redis, queue) = queue(&server).await;
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
+    let first = take(&queue, "w", LEASE).await.unwrap();
+    server.kill();
+    server.restart();
+
+    let done = Outcome::Done(vec![("users", 7)]);
+    // The first commands may still find the connection that broke.
+    let settled = support::wait_for_async("the server", async || {
+        queue.settle("w", &first, &done).await.ok()
+    });
+    assert!(!settled.await);
+    let again = take(&queue, "w", LEASE).await.unwrap();
+    assert_eq!((again.attempt(), again.failures, again.crashes), (2, 0, 0));
+    assert!(queue.settle("w", &again, &done).await.unwrap());
+    assert_eq!(queue.standing(&run()).await.unwrap().count("users"), 7);
+}

@@ -379,14 +379,15 @@ impl Scheduler {
     }
 
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
-    /// is pending before the extraction job that it follows from is not.
+    /// is pending before the extraction job that it follows from is not. A worker that lost its
+    /// lease on an extraction may still ask for naming, at any time: the naming queue is closed.
     async fn end_if_done(&mut self, record: &RunRecord) -> Result<(), SchedulerError> {
         let run = &record.id;
         if !record.queued && !self.active.get(run).is_some_and(Active::is_queued) {
             return Ok(());
         }
         if self.queues.extract.standing(run).await?.pending > 0
-            || self.queues.name.standing(run).await?.pending > 0
+            || !self.queues.name.close(run).await?
         {
             return Ok(());
         }

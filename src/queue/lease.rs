@@ -27,6 +27,9 @@ pub struct Lease {
     pub(super) entry: String,
     pub(super) deliveries: u32,
     pub(super) attempts: u32,
+    /// Run id of the server, asked for when the job was handed out and before anything was written.
+    /// Empty when that is not known.
+    pub(super) server: String,
 }
 
 impl Lease {
@@ -107,6 +110,7 @@ impl Lease {
                 entry,
                 deliveries,
                 attempts: number("attempts")?,
+                server: String::new(),
             })
         };
         read().map_err(|reason: String| {

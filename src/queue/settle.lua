@@ -3,15 +3,18 @@
 -- KEYS  1 lane   2 retry set of the lane   3 dead stream   4 run hash of the partition
 --       5 pending set
 -- ARGV  1 group   2 consumer   3 entry id   4 deliveries   5 job id   6 outcome   7 ...
---   'done'     7.. counter, amount, ...      adds to the run's counts
+--   'done'     7 run id of the server when the job was handed out
+--              8.. counter, amount, ...      adds to the run's counts
 --   'retry'    7 delay in ms   8.. field, value, ... of the next attempt
 --   'dead'     7.. field, value, ...         of the dead letter
 --   'release'  7.. field, value, ...         of the next attempt
--- Returns 1 when the outcome was applied, 0 when the lease is no longer held.
+-- Returns 1 when the outcome was applied, 0 when the lease is no longer held, -1 when the job cannot
+-- be called done because the server is another one by now; then nothing was changed.
 --
 -- Guarantee: the delivery is at least once, the effect on progress exactly once. Only the worker
 -- that holds the lease gets past the first check, and the counts move only when the job leaves the
--- pending set, so that doing this twice changes nothing.
+-- pending set, so that doing this twice changes nothing. A server that was restarted, or took over,
+-- may have lost the last of what the worker wrote, and the job is the last trace of it.
 
 local lane, retry, dead, run, pending = unpack(KEYS)
 local group, consumer, entry, job, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6]
@@ -21,6 +24,9 @@ local held = not reply.err and reply[1]
 if not held or held[2] ~= consumer or held[4] ~= tonumber(ARGV[4]) then return 0 end
 if not ({ done = true, retry = true, dead = true, release = true })[outcome] then
   return redis.error_reply('unknown outcome ' .. outcome)
+end
+if outcome == 'done' and ARGV[7] ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
+  return -1
 end
 
 local function rest(from)
@@ -35,7 +41,7 @@ redis.call('XDEL', lane, entry)
 if outcome == 'done' then
   if redis.call('SREM', pending, job) == 1 then
     redis.call('HINCRBY', run, 'done', 1)
-    for i = 7, #ARGV, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
+    for i = 8, #ARGV, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
   end
 elseif outcome == 'retry' then
   local time = redis.call('TIME')

@@ -23,12 +23,21 @@ pub const KEEP_RUNS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// does nothing else.
 const CANCELLED_AT_ONCE: usize = 500;
 
+/// What `settle.lua` says when it has applied an outcome.
+const APPLIED: i8 = 1;
+
+/// What it says of a job that cannot be called done.
+const DOUBTFUL: i8 = -1;
+
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
 static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("enqueue.lua")));
 static CANCEL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cancel.lua")));
 static BURY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bury.lua")));
+static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("close.lua")));
+static INCARNATION: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
 static RETIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("retire.lua")));
 
 /// A job to be queued.
@@ -104,8 +113,8 @@ impl Queue {
             .await
     }
 
-    /// Queues jobs that follow from another job of `run`. Returns `false` when the run is
-    /// cancelled. A job that is already pending is not queued again.
+    /// Queues jobs that follow from another job of `run`. Returns `false` when the run is cancelled
+    /// or over. A job that was queued before is not queued again.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -135,6 +144,9 @@ impl Queue {
         call.key(keys.lane(lane))
             .key(keys.run(run))
             .key(keys.pending(run));
+        if cursor.is_none() {
+            call.key(keys.queued(run));
+        }
         call.arg(cursor.map(|c| c.to_string()).unwrap_or_default())
             .arg(KEEP_RUNS.as_secs());
         for job in jobs {
@@ -225,13 +237,28 @@ impl Queue {
     ) -> Result<Option<Lease>, QueueError> {
         let id = entry.clone();
         match Lease::read(lane, partition, entry, deliveries, fields) {
-            Ok(lease) => Ok(Some(lease)),
+            Ok(mut lease) => {
+                lease.server = self.incarnation(lane, partition).await;
+                Ok(Some(lease))
+            }
             Err(foreign) => {
                 self.bury(worker, lane, partition, &id, deliveries, &foreign)
                     .await?;
                 Ok(None)
             }
         }
+    }
+
+    /// Which process of the server has a lane. Empty when it does not say: the job is then done again,
+    /// which is better than to leave it until its lease is over.
+    async fn incarnation(&self, lane: Lane, partition: u32) -> String {
+        let lane = self.keys(partition).lane(lane);
+        let call = INCARNATION.key(lane);
+        let answer = call.invoke_async(&mut self.redis.commands()).await;
+        answer.unwrap_or_else(|error: redis::RedisError| {
+            tracing::warn!(%error, "cannot ask which server this is");
+            String::new()
+        })
     }
 
     /// Renews a lease, so that it is not taken over while the work runs.
@@ -254,7 +281,9 @@ impl Queue {
         })
     }
 
-    /// Ends a lease. Returns `false`, and changed nothing, when it was no longer held.
+    /// Ends a lease. Returns `false`, and changed nothing, when it was no longer held. Also `false`
+    /// when the job is done and the server is not the one any more that handed it out: that may have
+    /// lost results that it had acknowledged, so the job is handed back and done again.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -264,6 +293,20 @@ impl Queue {
         lease: &Lease,
         outcome: &Outcome,
     ) -> Result<bool, QueueError> {
+        let settled = self.settle_script(worker, lease, outcome).await?;
+        if settled == DOUBTFUL {
+            tracing::warn!(job = lease.job, run = %lease.run, "Redis was restarted, or another one took over, while a job was done; it is done again");
+            self.settle_script(worker, lease, &Outcome::Release).await?;
+        }
+        Ok(settled == APPLIED)
+    }
+
+    async fn settle_script(
+        &self,
+        worker: &str,
+        lease: &Lease,
+        outcome: &Outcome,
+    ) -> Result<i8, QueueError> {
         let keys = self.keys(lease.partition);
         let mut call = SETTLE.prepare_invoke();
         call.key(keys.lane(lease.lane))
@@ -277,7 +320,7 @@ impl Queue {
             .arg(&lease.job);
         let next_attempt = match outcome {
             Outcome::Done(counts) => {
-                call.arg("done");
+                call.arg("done").arg(&lease.server);
                 for (name, amount) in counts {
                     call.arg(*name).arg(*amount);
                 }
@@ -304,8 +347,7 @@ impl Queue {
         for (name, value) in next_attempt {
             call.arg(name).arg(value);
         }
-        let applied: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(applied == 1)
+        Ok(call.invoke_async(&mut self.redis.commands()).await?)
     }
 
     /// Moves an entry that is not a job to the dead stream, where it can be looked at.
@@ -365,15 +407,37 @@ impl Queue {
         }
         let mut unfinished = 0;
         for partition in 0..self.partitions {
-            let pending = self.keys(partition).pending(run);
+            let keys = self.keys(partition);
+            let (pending, queued) = (keys.pending(run), keys.queued(run));
             let mut connection = self.redis.commands();
             // Not in a transaction, which a server without memory refuses. Nothing is added any
             // more.
             let left: u64 = connection.scard(&pending).await?;
-            let () = connection.unlink(&pending).await?;
+            let () = connection.unlink(&[pending, queued]).await?;
             unfinished += left;
         }
         Ok(unfinished)
+    }
+
+    /// Ends a run in the queue: nothing of it can be added any more, and its counts are final.
+    /// Returns `false` while a job of it is pending.
+    ///
+    /// # Errors
+    /// When Redis fails; doing it again is safe.
+    pub async fn close(&self, run: &RunId) -> Result<bool, QueueError> {
+        for partition in 0..self.partitions {
+            let keys = self.keys(partition);
+            let mut call = CLOSE.prepare_invoke();
+            call.key(keys.run(run))
+                .key(keys.pending(run))
+                .key(keys.queued(run));
+            call.arg(KEEP_RUNS.as_secs());
+            let closed: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+            if closed == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Forgets a worker that stops. A job that it still holds keeps it known until somebody has

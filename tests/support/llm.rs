@@ -115,7 +115,10 @@ fn serve(
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut line = String::new();
-    reader.read_line(&mut line)?;
+    if reader.read_line(&mut line)? == 0 {
+        // The asker went away before it asked.
+        return Ok(());
+    }
     assert_eq!(line, "POST /v1/chat/completions HTTP/1.1\r\n");
     let (mut length, mut authorization) = (0, None);
     loop {

@@ -11,11 +11,13 @@ use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
 use sojourn::history::History;
 use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
-use sojourn::queue::{Counts, Failure, Lease, NewJob, Queue, QueueError, Work, decode, encode};
+use sojourn::queue::{Counts, Failure, Lease, NewJob, Queue, Work, decode, encode};
 use sojourn::store::{JourneyReader, JourneyWriter, Meta, StoreError, UserResult, Written};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::patience::patiently;
 
 /// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
 const USERS_PER_NAME_JOB: usize = 50;
@@ -96,14 +98,15 @@ impl ExtractionWorker {
         lease: &Lease,
         found: &[Found],
         tally: &mut Tally,
-    ) -> Result<Vec<u32>, StoreError> {
+        stop: &CancellationToken,
+    ) -> Result<Vec<u32>, Failure> {
         let ttl = job.ttl_seconds.map(Duration::from_secs);
         let parameters = fingerprint(job);
         let mut to_name = vec![0; found.len()];
         let mut waiting: Vec<usize> = (0..found.len()).collect();
         for _ in 0..MAX_CONFLICTS {
             let users: Vec<&str> = waiting.iter().map(|&at| found[at].user.as_str()).collect();
-            let stored = self.reader.journeys_of_many(&users).await?;
+            let stored = patiently(stop, || self.reader.journeys_of_many(&users)).await?;
             let results: Vec<UserResult> = waiting
                 .iter()
                 .zip(stored)
@@ -138,7 +141,8 @@ impl ExtractionWorker {
                     }
                 })
                 .collect();
-            let written = self.writer.write(&results, ttl).await?;
+            // Twice is as good as once: what has been written by the first time has changed.
+            let written = patiently(stop, || self.writer.write(&results, ttl)).await?;
             let mut changed = Vec::new();
             for ((at, result), written) in waiting.into_iter().zip(results).zip(written) {
                 match written {
@@ -156,10 +160,11 @@ impl ExtractionWorker {
                 return Ok(to_name);
             }
         }
-        Err(StoreError::Busy {
+        let busy = StoreError::Busy {
             user: found[waiting[0]].user.clone(),
             times: MAX_CONFLICTS,
-        })
+        };
+        Err(Failure::Transient(busy.with_code()))
     }
 
     /// Queues the naming of those of some users who have journeys `to_name`. `position` is that of
@@ -175,6 +180,7 @@ impl ExtractionWorker {
         position: usize,
         found: &[Found],
         to_name: &[u32],
+        stop: &CancellationToken,
     ) -> Result<(), Failure> {
         let groups = found
             .chunks(USERS_PER_NAME_JOB)
@@ -200,15 +206,16 @@ impl ExtractionWorker {
             })
             .map_err(|error| Failure::Permanent(error.with_code()))?;
             let partition = xxh3_64(id.as_bytes()) % u64::from(self.names.partitions());
-            let job = NewJob {
+            let jobs = [NewJob {
                 id,
                 payload,
                 size: Some(("journeys_to_name", journeys)),
+            }];
+            let enqueue = || {
+                let (run, lane) = (&lease.run, lease.lane);
+                self.names.enqueue(run, lane, partition as u32, &jobs)
             };
-            self.names
-                .enqueue(&lease.run, lease.lane, partition as u32, &[job])
-                .await
-                .map_err(queue_failure)?;
+            patiently(stop, enqueue).await?;
         }
         Ok(())
     }
@@ -241,14 +248,11 @@ impl Work for ExtractionWorker {
             if stop.is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let to_name = self
-                .write(&job, lease, batch, &mut tally)
-                .await
-                .map_err(|error| Failure::Transient(error.with_code()))?;
+            let to_name = self.write(&job, lease, batch, &mut tally, stop).await?;
             // Before the job is settled: the run is not over while a naming job is pending, so
             // there must be no moment at which neither is.
             let position = number * USERS_PER_WRITE;
-            self.enqueue_naming(&job, lease, position, batch, &to_name)
+            self.enqueue_naming(&job, lease, position, batch, &to_name, stop)
                 .await?;
         }
         Ok(tally.counts())
@@ -350,8 +354,4 @@ fn dataset_failure(error: DatasetError) -> Failure {
     } else {
         Failure::Permanent(error.with_code())
     }
-}
-
-fn queue_failure(error: QueueError) -> Failure {
-    Failure::Transient(error.with_code())
 }

@@ -10,6 +10,8 @@ use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::patiently;
+
 /// How often a user is looked at whose journeys somebody changed while they were named. Only a run
 /// or a worker that took the job over does that, so the second look is already rare.
 const MAX_LOOKS: usize = 8;
@@ -52,9 +54,10 @@ impl NamingWorker {
         &self,
         users: Vec<UserToName>,
         tally: &mut Tally,
-    ) -> Result<Vec<Waiting>, StoreError> {
+        stop: &CancellationToken,
+    ) -> Result<Vec<Waiting>, Failure> {
         let ids: Vec<&str> = users.iter().map(|asked| asked.user.as_str()).collect();
-        let stored = self.reader.journeys_of_many(&ids).await?;
+        let stored = patiently(stop, || self.reader.journeys_of_many(&ids)).await?;
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
             match stored {
@@ -77,6 +80,7 @@ impl NamingWorker {
         &self,
         batch: Vec<Waiting>,
         tally: &mut Tally,
+        stop: &CancellationToken,
     ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = batch
             .iter()
@@ -108,11 +112,7 @@ impl NamingWorker {
                 (user.asked.user.clone(), epoch, named.collect())
             })
             .collect();
-        let written = self
-            .writer
-            .write_names(&named)
-            .await
-            .map_err(store_failure)?;
+        let written = patiently(stop, || self.writer.write_names(&named)).await?;
         let mut changed = Vec::new();
         for ((user, (_, epoch, names)), written) in batch.into_iter().zip(named).zip(written) {
             if written == names.len() as u64 {
@@ -132,12 +132,12 @@ impl Work for NamingWorker {
         let mut tally = Tally::new(job.epoch);
         let mut users = job.users;
         for _ in 0..MAX_LOOKS {
-            let mut waiting = self.look(users, &mut tally).await.map_err(store_failure)?;
+            let mut waiting = self.look(users, &mut tally, stop).await?;
             users = Vec::new();
             while !waiting.is_empty() {
                 let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
                 tokio::select! {
-                    changed = self.name(waiting, &mut tally) => users.extend(changed?),
+                    changed = self.name(waiting, &mut tally, stop) => users.extend(changed?),
                     () = stop.cancelled() => return Err(Failure::Interrupted),
                 }
                 waiting = rest;
@@ -146,10 +146,11 @@ impl Work for NamingWorker {
                 return Ok(tally.counts());
             }
         }
-        Err(store_failure(StoreError::Busy {
+        let busy = StoreError::Busy {
             user: users.swap_remove(0).user,
             times: MAX_LOOKS,
-        }))
+        };
+        Err(Failure::Transient(busy.with_code()))
     }
 }
 
@@ -177,10 +178,6 @@ fn naming_failure(error: LlmError) -> Failure {
         // The process ends with it, and with its code.
         error => Failure::Unusable(error.to_string()),
     }
-}
-
-fn store_failure(error: StoreError) -> Failure {
-    Failure::Transient(error.with_code())
 }
 
 /// What a job adds to the counts of its run.
