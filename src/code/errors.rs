@@ -39,7 +39,11 @@ pub(super) const KNOWN: &[ReadCode] = &[
 
 impl Coded for RedisError {
     fn code(&self) -> Code {
-        match self.code() {
+        // Of several commands in one round trip, the first that was refused; `RedisError::code` knows
+        // only some refusals of those.
+        let refused = self.clone().into_server_errors();
+        let first = refused.as_ref().and_then(|refused| refused.first());
+        match self.code().or(first.map(|(_, refusal)| refusal.code())) {
             Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return Code::Unauthorized,
             Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "NOREPLICAS") => {
                 return Code::NotReady;

@@ -38,5 +38,6 @@ fn a_redis_that_is_killed_under_load_again_and_again_loses_nothing() {
     );
     ordeal.judge(&ordeal.run(&run), figures);
     crew.assert_runs();
-    assert_eq!(crew.that_said("waiting for Redis"), 2, "both workers");
+    let waited = crew.that_said("waiting for Redis");
+    assert!(waited >= 2, "both workers say what they wait for");
 }

@@ -97,7 +97,8 @@ fn round(server: &Server, population: &Population, crew: &mut Crew, chance: &mut
         }
         _ => {
             let run = Run::backfill(server, dataset);
-            run.wait_for_jobs(chance.random_range(0..10));
+            // None before a scheduler has read the request: there is no such run yet.
+            run.wait_for_jobs(chance.random_range(1..10));
             crate::run::ask(server, &["cancel", &run.id]);
             run
         }
