@@ -123,4 +123,14 @@ impl PartitionKeys {
     pub fn pending(&self, run: &RunId) -> String {
         format!("{}:run:{run}:pending", self.tag)
     }
+
+    /// Stream of the run's jobs that wait until it goes on.
+    pub fn parked(&self, run: &RunId) -> String {
+        format!("{}:run:{run}:parked", self.tag)
+    }
+
+    /// Is there while a lane is paused.
+    pub fn paused(&self, lane: Lane) -> String {
+        format!("{}:{lane}:paused", self.tag)
+    }
 }

@@ -7,20 +7,25 @@
 //! [`Queue::enqueue`], [`Queue::take`], [`Queue::renew`], [`Queue::settle`]; [`Consumer`] lives it
 //! for a worker.
 
+mod census;
 mod codec;
 mod consumer;
+mod control;
 mod lane;
 mod lease;
 mod outcome;
 mod queues;
+mod restart;
 mod standing;
 mod storage;
 
+pub use census::Missing;
 pub use codec::{CodecError, decode, encode};
 pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use lane::{Kind, Lane};
 pub use lease::{Lease, Renewal};
 pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
 pub use queues::Queues;
+pub use restart::KeptCounts;
 pub use standing::Standing;
 pub use storage::{KEEP_RUNS, NewJob, Queue, QueueError};

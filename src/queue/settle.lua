@@ -1,7 +1,7 @@
 -- Ends a lease: the job is done, waits for another attempt, is dead, or is handed back.
 --
 -- KEYS  1 lane   2 retry set of the lane   3 dead stream   4 run hash of the partition
---       5 pending set
+--       5 pending set   6 parked jobs of the run
 -- ARGV  1 group   2 consumer   3 entry id   4 deliveries   5 job id   6 outcome   7 ...
 --   'done'     7.. counter, amount, ...      adds to the run's counts
 --   'retry'    7 delay in ms   8.. field, value, ... of the next attempt
@@ -11,9 +11,11 @@
 --
 -- Guarantee: the delivery is at least once, the effect on progress exactly once. Only the worker
 -- that holds the lease gets past the first check, and the counts move only when the job leaves the
--- pending set, so that doing this twice changes nothing.
+-- pending set, so that doing this twice changes nothing. An entry that vanished from the stream ends
+-- nobody's job: the job is queued again. Of a run that is paused no job is tried again before it
+-- goes on, of one that is cancelled none ever.
 
-local lane, retry, dead, run, pending = unpack(KEYS)
+local lane, retry, dead, run, pending, parked = unpack(KEYS)
 local group, consumer, entry, job, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6]
 
 local reply = redis.pcall('XPENDING', lane, group, entry, entry, 1)
@@ -23,6 +25,8 @@ if not ({ done = true, retry = true, dead = true, release = true })[outcome] the
   return redis.error_reply('unknown outcome ' .. outcome)
 end
 
+local state = (outcome == 'retry' or outcome == 'release') and redis.call('HGET', run, 'state')
+
 local function rest(from)
   local values = {}
   for i = from, #ARGV do values[#values + 1] = ARGV[i] end
@@ -31,20 +35,26 @@ end
 
 -- First what frees memory: a server without any would refuse a script that begins with the others.
 redis.call('XACK', lane, group, entry)
-redis.call('XDEL', lane, entry)
+if redis.call('XDEL', lane, entry) == 0 then return 0 end
 if outcome == 'done' then
   if redis.call('SREM', pending, job) == 1 then
     redis.call('HINCRBY', run, 'done', 1)
     for i = 7, #ARGV, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
   end
+elseif outcome == 'dead' then
+  redis.call('XADD', dead, '*', unpack(rest(7)))
+  if redis.call('SREM', pending, job) == 1 then redis.call('HINCRBY', run, 'dead', 1) end
+elseif state == 'paused' then
+  redis.call('XADD', parked, '*', unpack(rest(outcome == 'retry' and 8 or 7)))
+  local kept = redis.call('TTL', run)
+  if kept > 0 then redis.call('EXPIRE', parked, kept) end
+elseif state == 'cancelled' then
+  return 1
 elseif outcome == 'retry' then
   local time = redis.call('TIME')
   local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[7])
   redis.call('ZADD', retry, due, cmsgpack.pack(rest(8)))
   redis.call('HINCRBY', run, 'retried', 1)
-elseif outcome == 'dead' then
-  redis.call('XADD', dead, '*', unpack(rest(7)))
-  if redis.call('SREM', pending, job) == 1 then redis.call('HINCRBY', run, 'dead', 1) end
 else
   redis.call('XADD', lane, '*', unpack(rest(7)))
 end
