@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
+use sojourn::queue::{Kind, Lane};
 use sojourn::run::RunId;
-use sojourn::settings::RedisArgs;
+use sojourn::settings::{self, RedisArgs};
 
 use crate::trigger::LONGEST_TTL;
 use sojourn::terms::Language;
@@ -31,8 +33,8 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 [env: ...] in the environment; a flag wins over the environment, the environment over the file.
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
-jobs, failed, or was cancelled"
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead or
+lost jobs, failed, or was cancelled"
 )]
 pub struct Cli {
     /// Where Redis is.
@@ -95,10 +97,30 @@ pub enum Command {
         #[command(flatten)]
         local: LocalArgs,
     },
-    /// End a run; its jobs leave the queues, results that are written stay
+    /// Stop giving out jobs of a run, of a lane, or of everything; what workers hold is finished
+    #[command(after_help = PAUSE_HELP)]
+    Pause(PauseArgs),
+    /// Let a run, a lane, or everything go on
+    #[command(after_help = RESUME_HELP)]
+    Resume(PauseArgs),
+    /// End runs for ever; their jobs leave the queues, results that are written stay
+    #[command(after_help = CANCEL_HELP)]
     Cancel {
+        /// Which runs.
+        #[command(flatten)]
+        target: TargetArgs,
+        /// Where the register is.
+        #[command(flatten)]
+        local: LocalArgs,
+    },
+    /// Do the jobs of a run again whose results Redis has lost; names that are there are kept
+    #[command(after_help = REPAIR_HELP)]
+    Repair {
         /// The run's id
         id: RunId,
+        /// Follow it until it is over
+        #[arg(long)]
+        watch: bool,
         /// Where the register is.
         #[command(flatten)]
         local: LocalArgs,
@@ -140,6 +162,98 @@ pub struct LocalArgs {
     pub dataset: Option<PathBuf>,
 }
 
+/// What is paused, resumed or cancelled.
+#[derive(Args, Debug, Clone)]
+#[group(required = true, multiple = false)]
+pub struct TargetArgs {
+    /// The run's id
+    pub id: Option<RunId>,
+    /// Whatever is in this lane: high for recomputes, low for backfills
+    #[arg(long, value_enum, value_name = "LANE")]
+    pub lane: Option<LaneArg>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Options of `sojourn pause` and `sojourn resume`.
+#[derive(Args, Debug, Clone)]
+pub struct PauseArgs {
+    /// What is meant.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Only this kind of jobs of the lane, or of everything
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "id")]
+    pub kind: Option<KindArg>,
+    /// Where the register is.
+    #[command(flatten)]
+    pub local: LocalArgs,
+}
+
+/// A lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LaneArg {
+    /// Recomputes.
+    High,
+    /// Backfills.
+    Low,
+}
+
+impl From<LaneArg> for Lane {
+    fn from(lane: LaneArg) -> Lane {
+        match lane {
+            LaneArg::High => Lane::High,
+            LaneArg::Low => Lane::Low,
+        }
+    }
+}
+
+/// A kind of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// Finding journeys.
+    Extract,
+    /// Naming them.
+    Name,
+}
+
+impl From<KindArg> for Kind {
+    fn from(kind: KindArg) -> Kind {
+        match kind {
+            KindArg::Extract => Kind::Extract,
+            KindArg::Name => Kind::Name,
+        }
+    }
+}
+
+const PAUSE_HELP: &str = "\
+Examples:
+  sojourn pause 1763947200000-0        this run, until it is resumed; other runs go on
+  sojourn pause --lane low             all backfills, also those that are asked for later
+  sojourn pause --all --kind name      no names are made, and no model is asked
+
+Jobs that workers hold are finished. `sojourn runs` shows what is paused.";
+
+const RESUME_HELP: &str = "\
+Examples:
+  sojourn resume 1763947200000-0
+  sojourn resume --lane low
+  sojourn resume --all                 all lanes; runs that were paused one by one stay so";
+
+const CANCEL_HELP: &str = "\
+Examples:
+  sojourn cancel 1763947200000-0
+  sojourn cancel --lane low            every run that is not over and whose lane it is
+  sojourn cancel --all                 every run that is not over";
+
+const REPAIR_HELP: &str = "\
+Examples:
+  sojourn repair 1763947200000-0 --watch
+
+The run begins again as the same run: results that are there are written once more with the ids and
+names that they have, those that are missing are found again, and only journeys without a name are
+named. Results of newer runs are left alone.";
+
 /// Options of `sojourn serve`.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -159,6 +273,10 @@ pub struct ServeArgs {
         value_name = "N"
     )]
     pub naming_backlog: u64,
+    /// Seconds of silence after which another scheduler takes the lead over
+    #[arg(long, env = "SOJOURN_LEAD", default_value = "10",
+          value_parser = lead, value_name = "SECONDS")]
+    pub lead: Duration,
     /// Stop when standard input ends, too.
     #[arg(long, hide = true)]
     pub owned: bool,
@@ -326,6 +444,11 @@ impl RunArgs {
     }
 }
 
+/// A lead that ends within a second is lost to the first pause of a busy machine.
+fn lead(text: &str) -> Result<Duration, String> {
+    settings::seconds(text, 1.0)
+}
+
 /// A number of days, no longer than results may be kept.
 fn days(text: &str) -> Result<NonZeroU32, String> {
     const MOST: u64 = LONGEST_TTL / (24 * 3600);
@@ -395,10 +518,39 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::scheduler::SchedulerOptions;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_paused_is_said_in_exactly_one_way() {
+        for words in [
+            "pause",
+            "pause 1-0 --all",
+            "pause --lane low --all",
+            "resume 1-0 --kind name",
+            "cancel --all --kind name",
+            "cancel",
+        ] {
+            let words = ["sojourn"].into_iter().chain(words.split(' '));
+            assert!(Cli::try_parse_from(words.clone()).is_err(), "{words:?}");
+        }
+        for words in ["pause 1-0", "resume --lane low --kind name", "cancel --all"] {
+            let words = ["sojourn"].into_iter().chain(words.split(' '));
+            assert!(Cli::try_parse_from(words.clone()).is_ok(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_lead_lasts_as_long_as_the_scheduler_says_unless_told_otherwise() {
+        let cli = Cli::try_parse_from(["sojourn", "serve"]).unwrap();
+        let Command::Serve(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(args.lead, SchedulerOptions::LEAD);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! loop that feeds the queues ([`scheduler`]), a deployment on one machine ([`local`], [`private`]),
 //! and the demo.
 
+mod active;
 pub mod cli;
 pub mod cohort;
 pub mod demo;
@@ -12,6 +13,7 @@ pub mod local;
 pub mod plan;
 pub mod private;
 pub mod progress;
+mod reconciler;
 pub mod record;
 pub mod register;
 pub mod scheduler;

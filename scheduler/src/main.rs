@@ -70,6 +70,6 @@ fn is_input(error: &(dyn Error + 'static)) -> bool {
         || error.is::<SettingsError>()
         || matches!(
             error.downcast_ref::<RegisterError>(),
-            Some(RegisterError::UnknownRun(_))
+            Some(RegisterError::UnknownRun(_) | RegisterError::BeyondRepair { .. })
         )
 }

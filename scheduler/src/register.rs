@@ -5,17 +5,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use redis::{AsyncCommands, Script};
+use redis::{AsyncCommands, Script, ScriptInvocation};
 use sojourn::connection::Redis;
-use sojourn::queue::{KEEP_RUNS, QueueError, Queues};
+use sojourn::queue::{KEEP_RUNS, Kind, QueueError, Queues, Standing};
 use sojourn::run::RunId;
 
-use crate::record::{RunRecord, RunState, RunStatus};
-use crate::trigger::Request;
+use crate::record::{PausedLane, RunRecord, RunState, RunStatus};
+use crate::trigger::{Request, Scope};
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
+static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("pause_run.lua")));
+static RESUME: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("resume_run.lua")));
+static RESTART: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("restart_run.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_run.lua")));
+
+/// Counts that both kinds of queues keep; those of naming are shown with `naming_` before them.
+const COUNTS_OF_BOTH: [&str; 7] = [
+    "jobs", "done", "dead", "retried", "planned", "requeued", "lost",
+];
 
 /// What cannot be done with the register.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +38,17 @@ pub enum RegisterError {
     /// There is no such run.
     #[error("there is no run {0}; `sojourn runs` lists them (runs are kept for 30 days)")]
     UnknownRun(RunId),
+    /// Another scheduler leads, and the register listens to that one.
+    #[error("another scheduler leads; this one changes nothing in the register")]
+    LeadLost,
+    /// A run that cannot begin again.
+    #[error("run {run} cannot be repaired: {reason}")]
+    BeyondRepair {
+        /// The run.
+        run: RunId,
+        /// Why, and what to do instead.
+        reason: String,
+    },
     /// What stands there is not what Sojourn writes.
     #[error("{key}: not what this version of Sojourn writes ({reason})")]
     Foreign {
@@ -51,6 +70,8 @@ impl RegisterError {
 #[derive(Clone, Debug)]
 pub struct Register {
     redis: Redis,
+    /// Identity of the scheduler that writes, empty for others.
+    identity: String,
 }
 
 impl Register {
@@ -58,6 +79,16 @@ impl Register {
     pub fn new(redis: &Redis) -> Register {
         Register {
             redis: redis.clone(),
+            identity: String::new(),
+        }
+    }
+
+    /// The register as the scheduler with this identity sees it: what it writes is refused with
+    /// [`RegisterError::LeadLost`] while it does not lead, however late it comes.
+    pub fn led_by(redis: &Redis, identity: &str) -> Register {
+        Register {
+            redis: redis.clone(),
+            identity: identity.to_owned(),
         }
     }
 
@@ -81,20 +112,28 @@ impl Register {
         call.key(keys.run(id))
             .key(keys.run_index())
             .key(keys.epoch())
-            .key(keys.active_runs());
+            .key(keys.active_runs())
+            .key(keys.leader());
         call.arg(id.as_str())
             .arg(id.created_ms())
             .arg(state.as_str())
-            .arg(KEEP_RUNS.as_secs());
+            .arg(KEEP_RUNS.as_secs())
+            .arg(&self.identity);
         match request {
             Ok(request) => call.arg("request").arg(json(request)),
             Err(error) => call.arg("error").arg(error).arg("finished").arg(now_ms()),
         };
-        let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        self.ask(&call).await?;
         Ok(())
     }
 
-    /// Notes that a run is planned. Returns `false` when it was over already.
+    /// Calls a script that listens to the leader.
+    async fn ask(&self, call: &ScriptInvocation<'_>) -> Result<u64, RegisterError> {
+        let answer: i64 = call.invoke_async(&mut self.redis.commands()).await?;
+        u64::try_from(answer).map_err(|_| RegisterError::LeadLost)
+    }
+
+    /// Notes that a run is planned. Returns `false` when it is paused, or was over already.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -107,7 +146,9 @@ impl Register {
         users_unknown: u64,
     ) -> Result<bool, RegisterError> {
         let mut call = UPDATE.prepare_invoke();
-        call.key(self.redis.keys().run(id));
+        call.key(self.redis.keys().run(id))
+            .key(self.redis.keys().leader());
+        call.arg(&self.identity);
         call.arg("state").arg(RunState::Running.as_str());
         call.arg("waiting").arg("");
         call.arg("dataset_id").arg(dataset_id).arg("jobs").arg(jobs);
@@ -115,8 +156,7 @@ impl Register {
             .arg(users)
             .arg("users_unknown")
             .arg(users_unknown);
-        let started: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(started == 1)
+        Ok(self.ask(&call).await? == 1)
     }
 
     /// Notes what a run is waiting for before it can be planned.
@@ -125,9 +165,10 @@ impl Register {
     /// When Redis fails; doing it again is safe.
     pub async fn note_waiting(&self, id: &RunId, what: &str) -> Result<(), RegisterError> {
         let mut call = UPDATE.prepare_invoke();
-        call.key(self.redis.keys().run(id));
-        call.arg("waiting").arg(what);
-        let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        call.key(self.redis.keys().run(id))
+            .key(self.redis.keys().leader());
+        call.arg(&self.identity).arg("waiting").arg(what);
+        self.ask(&call).await?;
         Ok(())
     }
 
@@ -145,17 +186,101 @@ impl Register {
         let mut call = END.prepare_invoke();
         call.key(keys.run(id))
             .key(keys.run_users(id))
-            .key(keys.active_runs());
+            .key(keys.active_runs())
+            .key(keys.leader());
         call.arg(state.as_str())
             .arg(KEEP_RUNS.as_secs())
             .arg(id.as_str())
+            .arg(&self.identity)
             .arg("finished")
             .arg(now_ms());
         if let Some(error) = error {
             call.arg("error").arg(error);
         }
-        let ended: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(ended == 1)
+        Ok(self.ask(&call).await? == 1)
+    }
+
+    /// Stops a run from going on until it is resumed: what workers hold is finished, and nothing
+    /// else begun. Returns `false` when it was over already.
+    ///
+    /// # Errors
+    /// When Redis fails or the run is unknown; doing it again is safe.
+    pub async fn pause(&self, id: &RunId, queues: &Queues) -> Result<bool, RegisterError> {
+        let record = self.run(id).await?;
+        // First the register: the scheduler queues no more.
+        let call = PAUSE.key(self.redis.keys().run(id));
+        let paused: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        let Some(request) = record.request.filter(|_| paused == 1) else {
+            return Ok(false);
+        };
+        queues.extract.pause(id, request.lane).await?;
+        queues.name.pause(id, request.lane).await?;
+        Ok(true)
+    }
+
+    /// Lets a paused run go on. Returns `false` when it was over already.
+    ///
+    /// # Errors
+    /// When Redis fails or the run is unknown; doing it again is safe.
+    pub async fn resume(&self, id: &RunId, queues: &Queues) -> Result<bool, RegisterError> {
+        let record = self.run(id).await?;
+        let is_over = record.state.is_over();
+        let Some(request) = record.request.filter(|_| !is_over) else {
+            return Ok(false);
+        };
+        // Last the register: what it says is true of all partitions, whenever this is cut short.
+        queues.extract.resume(id, request.lane).await?;
+        queues.name.resume(id, request.lane).await?;
+        let call = RESUME.key(self.redis.keys().run(id));
+        let resumed: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        Ok(resumed == 1)
+    }
+
+    /// Lets a run begin again because Redis has lost jobs of it, if it did so fewer than `most`
+    /// times. Returns `false`, and changed nothing, otherwise.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn begin_again(&self, id: &RunId, most: u64) -> Result<bool, RegisterError> {
+        self.restart(id, &most.to_string()).await
+    }
+
+    /// Lets a run begin again because somebody asked for it: results that are missing are written,
+    /// and names that are there are kept.
+    ///
+    /// # Errors
+    /// [`RegisterError::BeyondRepair`] unless it is running or done; also of one that is done and
+    /// was about a cohort, as who was in that is not known any more.
+    pub async fn repair(&self, id: &RunId) -> Result<(), RegisterError> {
+        let record = self.run(id).await?;
+        let reason = match (record.state, record.request.map(|request| request.scope)) {
+            (RunState::Done, Some(Scope::Cohort(_))) => {
+                "who was in its cohort is not known any more; recompute the cohort again".into()
+            }
+            (RunState::Paused, _) => format!("it is paused; `sojourn resume {id}` first"),
+            (RunState::Planning, _) => "it is not planned yet, and has nothing to lose".into(),
+            (state @ (RunState::Failed | RunState::Cancelled), _) => {
+                format!("it is {}; ask for it again", state.as_str())
+            }
+            (RunState::Running | RunState::Done, _) => {
+                if self.restart(id, "").await? {
+                    return Ok(());
+                }
+                "it has just changed; look at it with `sojourn run`".into()
+            }
+        };
+        let run = id.clone();
+        Err(RegisterError::BeyondRepair { run, reason })
+    }
+
+    async fn restart(&self, id: &RunId, most: &str) -> Result<bool, RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = RESTART.prepare_invoke();
+        call.key(keys.run(id))
+            .key(keys.active_runs())
+            .key(keys.leader());
+        call.arg(&self.identity).arg(id.as_str()).arg(most);
+        Ok(self.ask(&call).await? > 0)
     }
 
     /// Ends a run before it is done: its jobs leave the queues, and workers drop what they hold.
@@ -250,9 +375,19 @@ impl Register {
         let record = self.run(id).await?;
         let extract = queues.extract.standing(id).await?;
         let name = queues.name.standing(id).await?;
+        let lane = record.request.as_ref().map(|request| request.lane);
+        let lanes = |kind, standing: &Standing| {
+            let lanes = standing.paused_lanes.iter().copied();
+            let ours = lanes.filter(|&paused| Some(paused) == lane);
+            ours.map(move |lane| PausedLane { kind, lane })
+                .collect::<Vec<_>>()
+        };
+        let mut paused_lanes = lanes(Kind::Extract, &extract);
+        paused_lanes.extend(lanes(Kind::Name, &name));
+        let lost = lost(&extract, &name);
         let mut counts: BTreeMap<String, u64> = extract.counts.into_iter().collect();
         counts.extend(name.counts.into_iter().map(|(count, amount)| {
-            let ours = ["jobs", "done", "dead", "retried", "planned"].contains(&count.as_str());
+            let ours = COUNTS_OF_BOTH.contains(&count.as_str());
             (
                 if ours {
                     format!("naming_{count}")
@@ -267,8 +402,34 @@ impl Register {
             pending: extract.pending,
             naming_pending: name.pending,
             counts,
+            lost,
+            paused_lanes,
         })
     }
+}
+
+/// Lanes that are paused, for all runs.
+///
+/// # Errors
+/// When Redis fails.
+pub async fn paused_lanes(queues: &Queues) -> Result<Vec<PausedLane>, QueueError> {
+    let mut paused = Vec::new();
+    for queue in [&queues.extract, &queues.name] {
+        let kind = queue.kind();
+        let lanes = queue.paused_lanes().await?.into_iter();
+        paused.extend(lanes.map(|lane| PausedLane { kind, lane }));
+    }
+    Ok(paused)
+}
+
+/// Jobs that Redis has lost and that nobody can queue again: those that were missed, and naming jobs
+/// that are not even known any more where extraction jobs have queued them. `extract` must have been
+/// read first.
+pub(crate) fn lost(extract: &Standing, name: &Standing) -> u64 {
+    let forgotten = extract
+        .count("naming_queued")
+        .saturating_sub(name.count("jobs"));
+    extract.count("lost") + name.count("lost") + forgotten
 }
 
 fn now_ms() -> i64 {

@@ -7,23 +7,26 @@ use std::time::Duration;
 use rand::RngExt;
 use sojourn::connection::Redis;
 use sojourn::dataset::{DatasetError, Manifest};
-use sojourn::queue::{Lane, NewJob, Queue, QueueError, Queues};
+use sojourn::queue::{Lane, NewJob, Queue, QueueError, Queues, Standing};
 use sojourn::run::RunId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::active::Active;
 use crate::cohort::{self, CohortError};
 use crate::inbox::{Inbox, Received};
-use crate::leader::Candidate;
+use crate::leader::{Candidate, Lead};
 use crate::plan::Plan;
+use crate::reconciler::{MOST_RESTARTS, Reconciler, begin_again};
 use crate::record::{RunRecord, RunState};
-use crate::register::{Register, RegisterError};
+use crate::register::{Register, RegisterError, lost};
 use crate::trigger::Scope;
 
 /// Jobs in one call to the queue, at most.
 const JOBS_PER_CALL: u64 = 32;
 
-/// How long the storage may take to hand out a manifest. Other runs wait meanwhile.
+/// How long the storage may take to hand out a manifest. Other runs wait meanwhile; the lead is
+/// renewed.
 const STORAGE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a run is planned before it is given up: for five minutes or so, in which a storage
@@ -56,6 +59,15 @@ pub struct SchedulerOptions {
     pub poll: Duration,
     /// How long the lead lasts without renewal.
     pub lead: Duration,
+    /// Between two comparisons of what runs wait for with what the queues have. A job that Redis has
+    /// lost is queued again after two of them.
+    pub reconcile: Duration,
+}
+
+impl SchedulerOptions {
+    /// How long the lead lasts without renewal where nothing is said: longer than a busy machine
+    /// holds a process up.
+    pub const LEAD: Duration = Duration::from_secs(10);
 }
 
 impl Default for SchedulerOptions {
@@ -64,7 +76,8 @@ impl Default for SchedulerOptions {
             queue_depth: 64,
             naming_backlog: 10_000,
             poll: Duration::from_millis(200),
-            lead: Duration::from_secs(10),
+            lead: SchedulerOptions::LEAD,
+            reconcile: Duration::from_secs(15),
         }
     }
 }
@@ -97,23 +110,8 @@ pub struct Scheduler {
     active: HashMap<RunId, Active>,
     /// Runs whose dataset cannot be read for the moment.
     put_off: HashMap<RunId, PutOff>,
+    reconciler: Reconciler,
     tidied: Option<Instant>,
-}
-
-/// A run that is being queued.
-#[derive(Debug)]
-struct Active {
-    lane: Lane,
-    plan: Plan,
-    /// How many jobs of each partition are queued or were.
-    cursors: Vec<u64>,
-}
-
-impl Active {
-    fn is_queued(&self) -> bool {
-        let mut partitions = self.cursors.iter().zip(&self.plan.partitions);
-        partitions.all(|(&cursor, jobs)| cursor >= jobs.len() as u64)
-    }
 }
 
 /// A run that is to be planned again.
@@ -141,11 +139,13 @@ impl Scheduler {
     /// # Errors
     /// When Redis fails.
     pub async fn new(redis: &Redis, options: SchedulerOptions) -> Result<Scheduler, QueueError> {
+        let candidate = Candidate::new(redis, options.lead);
         Ok(Scheduler {
-            candidate: Candidate::new(redis, options.lead),
             inbox: Inbox::new(redis),
             redis: redis.clone(),
-            register: Register::new(redis),
+            register: Register::led_by(redis, candidate.identity()),
+            candidate,
+            reconciler: Reconciler::new(options.reconcile),
             queues: Queues::open(redis).await?,
             options,
             active: HashMap::new(),
@@ -154,17 +154,29 @@ impl Scheduler {
         })
     }
 
-    /// Schedules until `stop` is set. Redis being away never ends the loop.
+    /// Schedules until `stop` is set, whenever nobody else does. Redis being away never ends the
+    /// loop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut leads = false;
+        let mut stands_by = false;
         while !stop.is_cancelled() {
-            let pause = match self.turn(&mut leads).await {
-                // A leader waits in the blocking read for requests.
-                Ok(()) if leads => Duration::ZERO,
-                Ok(()) => self.options.lead / 4,
+            // The lead ends at the latest one lead time after its last renewal; so the next leader
+            // is there well within two.
+            let pause = match self.candidate.take_lead().await {
+                Ok(Some(lead)) => {
+                    stands_by = false;
+                    tracing::info!("leading");
+                    self.lead(&lead, &stop).await;
+                    continue;
+                }
+                Ok(None) => {
+                    if !std::mem::replace(&mut stands_by, true) {
+                        tracing::info!("another scheduler leads; standing by");
+                    }
+                    self.options.lead / 4
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot schedule; trying again");
-                    Duration::from_millis(rand::rng().random_range(250..1000))
+                    tracing::warn!(%error, "cannot ask for the lead; trying again");
+                    retry_pause()
                 }
             };
             tokio::select! {
@@ -172,21 +184,44 @@ impl Scheduler {
                 () = stop.cancelled() => {}
             }
         }
-        if leads && let Err(error) = self.candidate.resign().await {
+    }
+
+    /// Schedules until `stop` is set, or another scheduler leads. Then a turn is dropped wherever it
+    /// is: whatever it writes is one script that may be called again, and the next leader does. What
+    /// comes too late does no harm: the register refuses it, and the queues take no job twice, as
+    /// each partition compares the cursor.
+    async fn lead(&mut self, lead: &Lead, stop: &CancellationToken) {
+        self.active.clear();
+        self.inbox.look_again();
+        let lost = loop {
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = lead.lost() => break true,
+                () = stop.cancelled() => break false,
+            };
+            let pause = match turn {
+                // It has waited for requests.
+                Ok(()) => continue,
+                Err(SchedulerError::Register(RegisterError::LeadLost)) => break true,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot schedule; trying again");
+                    retry_pause()
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = lead.lost() => break true,
+                () = stop.cancelled() => break false,
+            }
+        };
+        if lost {
+            tracing::warn!("lost the lead");
+        } else if let Err(error) = self.candidate.resign().await {
             tracing::warn!(%error, "cannot give up the lead; it ends by itself");
         }
     }
 
-    async fn turn(&mut self, leads: &mut bool) -> Result<(), SchedulerError> {
-        let led = std::mem::replace(leads, self.candidate.lead().await?);
-        if !*leads {
-            self.active.clear();
-            return Ok(());
-        }
-        if !led {
-            tracing::info!("leading");
-            self.inbox.look_again();
-        }
+    async fn turn(&mut self) -> Result<(), SchedulerError> {
         for Received { run, request } in self.inbox.receive(self.options.poll).await? {
             match &request {
                 Ok(request) => tracing::info!(%run, ?request, "asked for a run"),
@@ -210,13 +245,22 @@ impl Scheduler {
         self.put_off.retain(|id, _| known(id));
         let lane = |record: &RunRecord| record.request.as_ref().map(|request| request.lane);
         records.sort_by_key(|record| (lane(record) != Some(Lane::High), record.epoch));
-        for record in records {
-            if !self.active.contains_key(&record.id) && !self.plan(&record).await? {
+        records.retain(|record| record.state != RunState::Paused);
+        for record in &records {
+            // Also when a Redis that lost writes knows nothing of the plan any more.
+            let is_planned = self.active.get(&record.id).is_some_and(|active| {
+                record.state == RunState::Running && record.restarts == active.restarts
+            });
+            if !is_planned && !self.plan(record).await? {
                 continue;
             }
             self.top_up(&record.id).await?;
             self.end_if_done(&record.id).await?;
         }
+        let running: Vec<RunId> = records.into_iter().map(|record| record.id).collect();
+        self.reconciler
+            .look(&self.queues, &self.register, &mut self.active, &running)
+            .await?;
         Ok(())
     }
 
@@ -286,6 +330,9 @@ impl Scheduler {
             Ok(plan) => plan,
             Err(error) => return Ok(Planned::Failed(error.to_string())),
         };
+        if record.restarts > 0 {
+            begin_again(&self.queues, &record.id, request.lane, record.restarts).await?;
+        }
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self
             .register
@@ -294,11 +341,11 @@ impl Scheduler {
         if !started {
             return Ok(Planned::Over);
         }
-        Ok(Planned::Ready(Active {
-            lane: request.lane,
-            cursors: vec![0; plan.partitions.len()],
+        Ok(Planned::Ready(Active::new(
+            request.lane,
+            record.restarts,
             plan,
-        }))
+        )))
     }
 
     /// Queues further jobs of a run where there is room.
@@ -332,7 +379,7 @@ impl Scheduler {
                     *cursor,
                     &next[..count as usize],
                 );
-                // None: cancelled meanwhile; the next turn finds it over.
+                // None: cancelled or paused meanwhile; the next turn finds it so.
                 let Some(planned) = queued.await? else {
                     return Ok(());
                 };
@@ -344,19 +391,30 @@ impl Scheduler {
     }
 
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
-    /// is pending before the extraction job that it follows from is not.
+    /// is pending before the extraction job that it follows from is not. When Redis has lost naming
+    /// jobs, the run begins again instead.
     async fn end_if_done(&mut self, run: &RunId) -> Result<(), SchedulerError> {
-        if !self.active.get(run).is_some_and(Active::is_queued) {
+        let Some(active) = self.active.get_mut(run).filter(|active| active.is_queued()) else {
+            return Ok(());
+        };
+        let extract = self.queues.extract.standings(run).await?;
+        // What this process has queued counts for nothing if the partitions know nothing of it.
+        active.go_back_to(&extract);
+        if !active.is_queued() || extract.iter().any(|standing| standing.pending > 0) {
             return Ok(());
         }
-        if self.queues.extract.standing(run).await?.pending > 0
-            || self.queues.name.standing(run).await?.pending > 0
-        {
+        let name = self.queues.name.standing(run).await?;
+        if name.pending > 0 {
+            return Ok(());
+        }
+        let lost = lost(&Standing::sum(extract), &name);
+        if lost > 0 && self.register.begin_again(run, MOST_RESTARTS).await? {
+            tracing::warn!(%run, lost, "Redis has lost naming jobs; the run begins again");
             return Ok(());
         }
         self.register.end(run, RunState::Done, None).await?;
         self.active.remove(run);
-        tracing::info!(%run, "done");
+        tracing::info!(%run, lost, "done");
         Ok(())
     }
 
@@ -374,6 +432,11 @@ impl Scheduler {
         self.tidied = Some(Instant::now());
         Ok(())
     }
+}
+
+/// Between two attempts while Redis is away.
+fn retry_pause() -> Duration {
+    Duration::from_millis(rand::rng().random_range(250..1000))
 }
 
 /// How many jobs of a lane are queued, over all partitions.

@@ -44,7 +44,7 @@ impl Standing {
     }
 
     /// All partitions together.
-    pub(super) fn sum(partitions: Vec<Standing>) -> Standing {
+    pub fn sum(partitions: Vec<Standing>) -> Standing {
         let mut partitions = partitions.into_iter();
         let mut sum = partitions.next().unwrap_or_default();
         for standing in partitions {

@@ -406,7 +406,10 @@ impl Queue {
             let lanes = Lane::ALL.into_iter().zip([high, low]);
             standings.push(Standing {
                 pending,
-                paused_lanes: lanes.filter(|(_, paused)| *paused).map(|(lane, _)| lane).collect(),
+                paused_lanes: lanes
+                    .filter(|(_, paused)| *paused)
+                    .map(|(lane, _)| lane)
+                    .collect(),
                 ..Standing::read(fields)
             });
         }

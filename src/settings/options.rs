@@ -58,7 +58,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "salience",
                 ],
             ),
-            ("serve", &["queue-depth", "naming-backlog"]),
+            ("serve", &["queue-depth", "naming-backlog", "lead"]),
             (
                 "backfill",
                 &[
@@ -88,7 +88,10 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ),
             ("runs", &["limit", "dataset"]),
             ("run", &["watch", "dataset"]),
-            ("cancel", &["dataset"]),
+            ("pause", &["lane", "all", "kind", "dataset"]),
+            ("resume", &["lane", "all", "kind", "dataset"]),
+            ("cancel", &["lane", "all", "dataset"]),
+            ("repair", &["watch", "dataset"]),
             ("show", &["dataset"]),
             ("demo", &["users", "seed", "keep"]),
         ],

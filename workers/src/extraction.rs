@@ -11,7 +11,9 @@ use sojourn::history::History;
 use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
 use sojourn::queue::{Counts, Failure, Lease, NewJob, Queue, QueueError, Work, decode, encode};
-use sojourn::store::{JourneyReader, JourneyWriter, Meta, StoreError, UserResult, Written};
+use sojourn::store::{
+    JourneyReader, JourneyWriter, Meta, StoreError, UserRead, UserResult, Written,
+};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
@@ -95,14 +97,24 @@ impl ExtractionWorker {
         lease: &Lease,
         found: &[Found],
         tally: &mut Tally,
-    ) -> Result<Vec<u32>, StoreError> {
+    ) -> Result<Vec<u32>, Failure> {
         let ttl = job.ttl_seconds.map(Duration::from_secs);
         let parameters = fingerprint(job);
         let mut to_name = vec![0; found.len()];
         let mut waiting: Vec<usize> = (0..found.len()).collect();
         for _ in 0..MAX_CONFLICTS {
             let users: Vec<&str> = waiting.iter().map(|&at| found[at].user.as_str()).collect();
-            let stored = self.reader.journeys_of_many(&users).await?;
+            let stored = self.reader.journeys_of_many(&users).await;
+            let stored = stored.map_err(store_failure)?;
+            let metas = || stored.iter().flatten().flatten().map(|stored| &stored.meta);
+            if metas().any(|meta| meta.epoch == job.epoch && meta.attempt > lease.attempt()) {
+                // Or Redis has lost that attempt, with all that it queued; then the job is ours, and
+                // the next attempt is later.
+                let error = "a later attempt at this job has written results".to_owned();
+                return Err(Failure::Transient(error));
+            }
+            let is_newer = |stored: &UserRead| matches!(stored, Ok(Some(stored)) if stored.meta.epoch > job.epoch);
+            let newer: Vec<bool> = stored.iter().map(is_newer).collect();
             let results: Vec<UserResult> = waiting
                 .iter()
                 .zip(stored)
@@ -137,17 +149,19 @@ impl ExtractionWorker {
                     }
                 })
                 .collect();
-            let written = self.writer.write(&results, ttl).await?;
+            let written = self.writer.write(&results, ttl).await;
+            let written = written.map_err(store_failure)?;
             let mut changed = Vec::new();
+            let written = written.into_iter().zip(newer);
             for ((at, result), written) in waiting.into_iter().zip(results).zip(written) {
                 match written {
-                    Written::Written => {
+                    (Written::Written, _) => {
                         tally.add(&found[at].extraction, &result.journeys);
                         let wanting = result.journeys.iter().filter(|j| j.wants_name());
                         to_name[at] = wanting.count() as u32;
                     }
-                    Written::Stale => tally.users_newer += 1,
-                    Written::Changed => changed.push(at),
+                    (Written::Stale, true) => tally.users_newer += 1,
+                    (Written::Stale, false) | (Written::Changed, _) => changed.push(at),
                 }
             }
             waiting = changed;
@@ -155,10 +169,10 @@ impl ExtractionWorker {
                 return Ok(to_name);
             }
         }
-        Err(StoreError::Busy {
+        Err(store_failure(StoreError::Busy {
             user: found[waiting[0]].user.clone(),
             times: MAX_CONFLICTS,
-        })
+        }))
     }
 
     /// Queues the naming of those of some users who have journeys `to_name`. `position` is that of
@@ -167,6 +181,8 @@ impl ExtractionWorker {
     /// Ids follow from the job and the positions alone, so that the same users are in the same
     /// naming job whoever does this job again, and a naming job that is still waiting is not queued
     /// twice. One that is done is not queued again either: its journeys have names by then.
+    ///
+    /// Returns how many naming jobs there are.
     async fn enqueue_naming(
         &self,
         job: &ExtractJob,
@@ -174,7 +190,8 @@ impl ExtractionWorker {
         position: usize,
         found: &[Found],
         to_name: &[u32],
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
+        let mut queued = 0;
         let groups = found
             .chunks(USERS_PER_NAME_JOB)
             .zip(to_name.chunks(USERS_PER_NAME_JOB));
@@ -204,12 +221,14 @@ impl ExtractionWorker {
                 payload,
                 size: Some(("journeys_to_name", journeys)),
             };
-            self.names
+            let taken = self
+                .names
                 .enqueue(&lease.run, lease.lane, partition as u32, &[job])
                 .await
                 .map_err(queue_failure)?;
+            queued += u64::from(taken);
         }
-        Ok(())
+        Ok(queued)
     }
 }
 
@@ -238,14 +257,12 @@ impl Work for ExtractionWorker {
             if stop.is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let to_name = self
-                .write(&job, lease, batch, &mut tally)
-                .await
-                .map_err(|error| Failure::Transient(error.to_string()))?;
+            let to_name = self.write(&job, lease, batch, &mut tally).await?;
             // Before the job is settled: the run is not over while a naming job is pending, so
             // there must be no moment at which neither is.
             let position = number * USERS_PER_WRITE;
-            self.enqueue_naming(&job, lease, position, batch, &to_name)
+            tally.naming_queued += self
+                .enqueue_naming(&job, lease, position, batch, &to_name)
                 .await?;
         }
         Ok(tally.counts())
@@ -301,6 +318,8 @@ struct Tally {
     items_in_small_journeys: u64,
     items_without_terms: u64,
     items_beyond_history: u64,
+    /// Naming jobs: a run that knows fewer in the naming queue has lost some.
+    naming_queued: u64,
 }
 
 impl Tally {
@@ -326,6 +345,7 @@ impl Tally {
             ("items_in_small_journeys", self.items_in_small_journeys),
             ("items_without_terms", self.items_without_terms),
             ("items_beyond_history", self.items_beyond_history),
+            ("naming_queued", self.naming_queued),
         ]
     }
 }
@@ -347,6 +367,10 @@ fn dataset_failure(error: DatasetError) -> Failure {
     } else {
         Failure::Permanent(error.to_string())
     }
+}
+
+fn store_failure(error: StoreError) -> Failure {
+    Failure::Transient(error.to_string())
 }
 
 fn queue_failure(error: QueueError) -> Failure {

@@ -1,5 +1,6 @@
 //! What the subcommands do.
 
+mod control;
 mod demo;
 mod ingest;
 mod keep_redis;
@@ -59,7 +60,14 @@ pub async fn run(cli: Cli) -> Result<Done> {
         Command::Run { id, watch, local } => {
             runs::show(&cli.redis, &local, &id, watch, output).await
         }
-        Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
+        Command::Pause(args) => control::pause(&cli.redis, &args, output).await,
+        Command::Resume(args) => control::resume(&cli.redis, &args, output).await,
+        Command::Cancel { target, local } => {
+            control::cancel(&cli.redis, &local, &target, output).await
+        }
+        Command::Repair { id, watch, local } => {
+            runs::repair(&cli.redis, &local, &id, watch, output).await
+        }
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {
