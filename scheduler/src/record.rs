@@ -139,6 +139,12 @@ impl RunStatus {
 }
 
 impl RunRecord {
+    /// The lane that its jobs are in, until it is over.
+    pub fn lane_to_go(&self) -> Option<Lane> {
+        let request = self.request.as_ref().filter(|_| !self.state.is_over());
+        request.map(|request| request.lane)
+    }
+
     /// Reads the fields of a run's hash.
     ///
     /// # Errors

@@ -375,7 +375,7 @@ impl Register {
         let record = self.run(id).await?;
         let extract = queues.extract.standing(id).await?;
         let name = queues.name.standing(id).await?;
-        let lane = record.request.as_ref().map(|request| request.lane);
+        let lane = record.lane_to_go();
         let lanes = |kind, standing: &Standing| {
             let lanes = standing.paused_lanes.iter().copied();
             let ours = lanes.filter(|&paused| Some(paused) == lane);

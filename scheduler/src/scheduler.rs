@@ -257,7 +257,10 @@ impl Scheduler {
             self.top_up(&record.id).await?;
             self.end_if_done(&record.id).await?;
         }
-        let running: Vec<RunId> = records.into_iter().map(|record| record.id).collect();
+        let running = records.into_iter().map(|record| record.id);
+        let running: Vec<RunId> = running
+            .filter(|run| self.active.contains_key(run))
+            .collect();
         self.reconciler
             .look(&self.queues, &self.register, &mut self.active, &running)
             .await?;
@@ -412,9 +415,11 @@ impl Scheduler {
             tracing::warn!(%run, lost, "Redis has lost naming jobs; the run begins again");
             return Ok(());
         }
-        self.register.end(run, RunState::Done, None).await?;
-        self.active.remove(run);
-        tracing::info!(%run, lost, "done");
+        // Otherwise it was paused or cancelled meanwhile.
+        if self.register.end(run, RunState::Done, None).await? {
+            self.active.remove(run);
+            tracing::info!(%run, lost, "done");
+        }
         Ok(())
     }
 

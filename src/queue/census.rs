@@ -15,7 +15,7 @@ static REQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("re
 static LOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lose.lua")));
 
 /// Entries that one call looks at: a few milliseconds, in which the server does nothing else.
-const READ_AT_ONCE: usize = 1_000;
+const READ_AT_ONCE: usize = 500;
 
 /// Jobs that one call queues again: as many as planning queues.
 const REQUEUED_AT_ONCE: usize = 32;

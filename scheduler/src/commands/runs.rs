@@ -246,7 +246,7 @@ struct Listed<'a> {
 
 /// Those of the paused lanes that the jobs of a run are in.
 fn lanes_of(record: &RunRecord, paused: &[PausedLane]) -> Vec<PausedLane> {
-    let lane = record.request.as_ref().map(|request| request.lane);
+    let lane = record.lane_to_go();
     let ours = paused.iter().filter(|paused| Some(paused.lane) == lane);
     ours.copied().collect()
 }
