@@ -243,6 +243,27 @@ async fn a_paused_lane_gives_nothing_out_and_the_other_lane_goes_on() {
 }
 
 #[tokio::test]
+async fn a_worker_that_waits_at_a_lane_while_it_is_paused_gets_nothing_of_it() {
+    let server = Server::start();
+    let (_redis, queue, _) = queue(&server).await;
+    // Makes the groups.
+    for lane in Lane::ALL {
+        assert_eq!(queue.take("w", lane, 0, LEASE).await.unwrap(), None);
+    }
+    let waiting = queue.wait("w", 0, Duration::from_secs(2));
+    let pausing = async {
+        queue.pause_lane(Lane::Low).await.unwrap();
+        enqueue(&queue, &run(), &["a"]).await;
+    };
+    let (waited, ()) = tokio::join!(waiting, pausing);
+    assert_eq!(waited.unwrap(), []);
+    queue.resume_lane(Lane::Low).await.unwrap();
+    let lease = take(&queue).await.unwrap();
+    assert_eq!((lease.job.as_str(), lease.failures), ("a", 0));
+    assert_eq!(lease.crashes, 0, "nobody was silent");
+}
+
+#[tokio::test]
 async fn a_server_without_memory_still_lets_a_run_be_paused_and_resumed() {
     let server = Server::start();
     let (redis, queue, _) = queue(&server).await;

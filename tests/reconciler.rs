@@ -11,7 +11,7 @@ use sojourn::connection::Redis;
 use sojourn::journey::{JourneyParams, NameSource};
 use sojourn::keys::PartitionKeys;
 use sojourn::naming::Namer;
-use sojourn::queue::{Kind, Lane, Outcome, Queues, Work};
+use sojourn::queue::{Kind, Lane, Outcome, Queues, Renewal, Work};
 use sojourn::run::RunId;
 use sojourn::store::{JourneyReader, UserJourneys};
 use sojourn_scheduler::inbox;
@@ -148,9 +148,10 @@ async fn jobs_whose_entries_were_deleted_are_done_and_counted_once() {
     let queue = Queues::open(&redis).await.unwrap().extract;
     let lease = Duration::from_secs(600);
     let held = queue.take("w", Lane::Low, 0, lease).await.unwrap().unwrap();
-    // One that is leased and one that is ready, a whole lane, and a group with a leased job.
+    let silent = queue.take("w", Lane::Low, 0, lease).await.unwrap().unwrap();
+    // Two that are leased and one that is ready, a whole lane, and a group with a leased job.
     let of_first = entries(&redis, &lanes[0]).await;
-    let () = connection.xdel(&lanes[0], &of_first[..2]).await.unwrap();
+    let () = connection.xdel(&lanes[0], &of_first[..3]).await.unwrap();
     let () = connection.del(&lanes[1]).await.unwrap();
     assert!(
         queue
@@ -163,8 +164,9 @@ async fn jobs_whose_entries_were_deleted_are_done_and_counted_once() {
         .xgroup_destroy(&lanes[2], "workers")
         .await
         .unwrap();
-    wait_for_status(&redis, &run, |status| status.count("requeued") >= 12).await;
+    wait_for_status(&redis, &run, |status| status.count("requeued") >= 13).await;
 
+    assert_eq!(queue.renew("w", &silent).await.unwrap(), Renewal::Lost);
     let done = Outcome::Done(vec![("users", 1)]);
     assert!(
         !queue.settle("w", &held, &done).await.unwrap(),
@@ -175,9 +177,15 @@ async fn jobs_whose_entries_were_deleted_are_done_and_counted_once() {
     assert_whole(&redis, &done, 40).await;
     assert_eq!(
         done.count("requeued"),
-        12,
+        13,
         "nothing that was there was queued again"
     );
+
+    // Whatever attempt wrote a result, those of a run that begins again are later ones.
+    Register::new(&redis).repair(&run).await.unwrap();
+    let repaired = wait_until_over(&redis, &run).await;
+    assert_eq!(repaired.count("retried"), 0, "{repaired:?}");
+    assert_whole(&redis, &repaired, 40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

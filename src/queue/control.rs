@@ -127,8 +127,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Stops giving out jobs of a lane, of whichever run. Those that workers hold are finished. A
-    /// worker that waits at the lane at this moment may still get one.
+    /// Stops giving out jobs of a lane, of whichever run. Those that workers hold are finished.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.

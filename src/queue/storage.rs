@@ -179,8 +179,8 @@ impl Queue {
     }
 
     /// Waits for up to `block`, at most [`MAX_BLOCK`], for a new job of a partition and takes it. At
-    /// most one job of each lane comes back, the more urgent first. None comes from a lane that was
-    /// paused when the wait began.
+    /// most one job of each lane comes back, the more urgent first. None comes from a lane that is
+    /// paused, also if that was done during the wait.
     ///
     /// # Errors
     /// When Redis fails.
@@ -209,13 +209,24 @@ impl Queue {
             .arg(vec![">"; open.len()])
             .query_async(&mut connection)
             .await?;
-        let mut leases = Vec::new();
+        let mut leases: Vec<Lease> = Vec::new();
         for (stream, entries) in read.unwrap_or_default() {
             // The streams come back in the order in which they were named.
             let lane = open.iter().find(|&&lane| keys.lane(lane) == stream);
             let Some(&lane) = lane else { continue };
             for (entry, fields) in entries {
                 leases.extend(self.read(lane, partition, entry, 1, &fields).await?);
+            }
+        }
+        if !leases.is_empty() {
+            // That nobody can say whether a lane is paused must not cost what is taken already.
+            let paused = self.paused_lanes_of(partition).await.unwrap_or_default();
+            let (back, taken) = leases
+                .into_iter()
+                .partition(|lease| paused.contains(&lease.lane));
+            leases = taken;
+            for lease in back {
+                self.settle(worker, &lease, &Outcome::Release).await?;
             }
         }
         Ok(leases)
