@@ -15,6 +15,8 @@ use crate::trigger::{Request, Scope};
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
+static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget_run.lua")));
+static KEEP_USERS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_users.lua")));
 static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("pause_run.lua")));
 static RESUME: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("resume_run.lua")));
 static RESTART: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("restart_run.lua")));
@@ -328,10 +330,7 @@ impl Register {
             match self.run(&id).await {
                 Ok(record) => runs.push(record),
                 // Somebody deleted it; the runs beside it go on.
-                Err(RegisterError::UnknownRun(id)) => {
-                    let key = self.redis.keys().active_runs();
-                    let () = self.redis.commands().srem(key, id.as_str()).await?;
-                }
+                Err(RegisterError::UnknownRun(id)) => self.forget(&id).await?,
                 Err(error @ RegisterError::Foreign { .. }) => {
                     tracing::warn!(%error, "leaving out a run");
                 }
@@ -339,6 +338,31 @@ impl Register {
             }
         }
         Ok(runs)
+    }
+
+    async fn forget(&self, id: &RunId) -> Result<(), RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = FORGET.prepare_invoke();
+        call.key(keys.run(id))
+            .key(keys.active_runs())
+            .key(keys.leader());
+        call.arg(&self.identity).arg(id.as_str());
+        self.ask(&call).await?;
+        Ok(())
+    }
+
+    /// Makes the set at `copy`, which is in the slot of the register, the users of a run, unless it
+    /// has some. The set is not at `copy` any more.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub(crate) async fn keep_users(&self, id: &RunId, copy: &str) -> Result<(), RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = KEEP_USERS.prepare_invoke();
+        call.key(copy).key(keys.run_users(id)).key(keys.leader());
+        call.arg(&self.identity).arg(KEEP_RUNS.as_secs());
+        self.ask(&call).await?;
+        Ok(())
     }
 
     /// The newest runs, newest first.

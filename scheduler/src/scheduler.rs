@@ -321,11 +321,15 @@ impl Scheduler {
             return Ok(Planned::Failed(error));
         }
         let users = match &request.scope {
-            Scope::Cohort(name) => match cohort::snapshot(&self.redis, &record.id, name).await {
-                Ok(users) => users,
-                Err(CohortError::Redis(error)) => return Err(error.into()),
-                Err(error) => return Ok(Planned::Failed(error.to_string())),
-            },
+            Scope::Cohort(name) => {
+                let (redis, register) = (&self.redis, &self.register);
+                match cohort::snapshot(redis, register, &record.id, name).await {
+                    Ok(users) => users,
+                    Err(CohortError::Redis(error)) => return Err(error.into()),
+                    Err(CohortError::Register(error)) => return Err(error.into()),
+                    Err(error) => return Ok(Planned::Failed(error.to_string())),
+                }
+            }
             Scope::All | Scope::ActiveSince(_) => Vec::new(),
         };
         let partitions = self.queues.extract.partitions();

@@ -36,7 +36,7 @@ impl Queue {
         kept: KeptCounts,
     ) -> Result<(), QueueError> {
         for partition in 0..self.partitions() {
-            // First the jobs: no script sees both as many as there are and the pending set.
+            // First the jobs, in slices; the script that makes the rest begin again is short.
             self.sweep(run, partition, lane, &restarts.to_string())
                 .await?;
             let keys = self.keys(partition);
