@@ -6,6 +6,7 @@
 mod active;
 pub mod cli;
 pub mod cohort;
+mod control;
 pub mod demo;
 pub mod inbox;
 pub mod leader;
