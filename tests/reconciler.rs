@@ -41,7 +41,12 @@ fn backfill(dataset: &Path) -> Request {
 
 /// A scheduler that looks for what was lost all the time, until the guard is dropped.
 async fn schedule(redis: &Redis) -> DropGuard {
+    schedule_with_depth(redis, SchedulerOptions::default().queue_depth).await
+}
+
+async fn schedule_with_depth(redis: &Redis, queue_depth: u64) -> DropGuard {
     let options = SchedulerOptions {
+        queue_depth,
         poll: Duration::from_millis(20),
         reconcile: Duration::from_millis(50),
         ..SchedulerOptions::default()
@@ -240,6 +245,34 @@ async fn a_redis_that_goes_back_in_time_ends_its_run_with_every_result() {
     let back = wait_for_async("an earlier state", async || status(&redis, &run).await).await;
     assert!(back.count("done") < later.count("done"), "{back:?}");
     assert_whole(&redis, &wait_until_over(&redis, &run).await, MANY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_does_not_end_before_a_redis_that_went_back_in_time_has_all_of_its_jobs() {
+    let mut server = Server::start_with(&["--appendfsync", "always"]);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), 40, 1);
+    let redis = server.connect().await;
+    let _scheduler = schedule_with_depth(&redis, 5).await;
+    let run = inbox::submit(&redis, &backfill(&dataset)).await.unwrap();
+    wait_for_status(&redis, &run, |status| status.count("planned") == 20).await;
+    let names = Queues::open(&redis).await.unwrap().name;
+    names.pause_lane(Lane::Low).await.unwrap();
+    let earlier: PathBuf = folder.path().join("earlier");
+    copy_data(&server, &earlier);
+    let _workers = (extract(&server), name(&server));
+    // Everything was queued and nothing of it is pending; only names keep the run from its end.
+    wait_for_status(&redis, &run, |status| status.count("done") == 40).await;
+    server.kill();
+    let data = server.folder.path().join("appendonlydir");
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&earlier, &data).unwrap();
+    server.restart();
+    wait_for_async("an open lane", async || {
+        names.resume_lane(Lane::Low).await.ok()
+    })
+    .await;
+    assert_whole(&redis, &wait_until_over(&redis, &run).await, 40).await;
 }
 
 /// A run whose extraction is done, and whose naming jobs wait for a worker.
