@@ -128,4 +128,14 @@ impl PartitionKeys {
     pub fn queued(&self, run: &RunId) -> String {
         format!("{}:run:{run}:queued", self.tag)
     }
+
+    /// Stream of the run's jobs that wait until it goes on.
+    pub fn parked(&self, run: &RunId) -> String {
+        format!("{}:run:{run}:parked", self.tag)
+    }
+
+    /// Is there while a lane is paused.
+    pub fn paused(&self, lane: Lane) -> String {
+        format!("{}:{lane}:paused", self.tag)
+    }
 }

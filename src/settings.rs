@@ -182,6 +182,20 @@ impl RedisArgs {
     }
 }
 
+/// A number of seconds from `least` to a day, for options: whatever is silent for longer is dead.
+///
+/// # Errors
+/// When it is none.
+pub fn seconds(text: &str, least: f64) -> Result<Duration, String> {
+    const DAY: f64 = 24.0 * 3600.0;
+    let refused = || format!("must be a number of seconds from {least} to {DAY}");
+    let seconds: f64 = text.parse().map_err(|_| refused())?;
+    if !(least..=DAY).contains(&seconds) {
+        return Err(refused());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
 /// A secret from a file, else from an environment variable.
 ///
 /// # Errors

@@ -597,26 +597,11 @@ fn our_command(line: &str) -> Option<Vec<String>> {
     })
 }
 
-/// Commands that documents speak of and the programs do not have yet.
-const NOT_YET: [&str; 3] = ["pause", "repair", "resume"];
-
-#[test]
-fn commands_that_are_there_are_not_excused() {
-    for name in NOT_YET {
-        let output = command("sojourn").args([name, "--help"]).output();
-        let exists = output.expect("sojourn runs").status.success();
-        assert!(!exists, "sojourn {name} is there: take it out of NOT_YET");
-    }
-}
-
 #[test]
 fn every_command_line_is_one_that_the_programs_accept() {
     for (path, text) in documents() {
         let mut seen = 0;
         for mut words in command_lines(&text) {
-            if NOT_YET.contains(&words[1].as_str()) {
-                continue;
-            }
             // Placeholders stand for something that would be accepted.
             for word in &mut words {
                 match word.as_str() {

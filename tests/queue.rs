@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::queue::{Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal};
+use sojourn::queue::{Enqueued, Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal};
 use sojourn::run::RunId;
 use support::Server;
 
@@ -36,7 +36,8 @@ async fn queue(server: &Server) -> (Redis, Queue) {
 }
 
 async fn enqueue(queue: &Queue, run: &RunId, lane: Lane, ids: &[&str]) {
-    assert!(queue.enqueue(run, lane, 0, &jobs(ids)).await.unwrap());
+    let enqueued = queue.enqueue(run, lane, 0, &jobs(ids)).await.unwrap();
+    assert_eq!(enqueued, Enqueued::Queued);
 }
 
 async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
@@ -274,12 +275,8 @@ async fn a_cancelled_run_leaves_the_queue_and_its_workers_notice() {
             .unwrap()
     );
     assert_eq!(queue.standing(&run()).await.unwrap().count("users"), 0);
-    assert!(
-        !queue
-            .enqueue(&run(), Lane::Low, 0, &jobs(&["d"]))
-            .await
-            .unwrap()
-    );
+    let late = queue.enqueue(&run(), Lane::Low, 0, &jobs(&["d"])).await;
+    assert_eq!(late.unwrap(), Enqueued::Cancelled);
     assert_eq!(
         take(&queue, "w", NO_LEASE).await.unwrap().job,
         "c",
@@ -471,7 +468,7 @@ async fn a_run_is_closed_when_nothing_of_it_is_pending_and_takes_no_more() {
     assert!(queue.close(&run()).await.unwrap(), "doing it again is safe");
 
     let late = queue.enqueue(&run(), Lane::Low, 0, &jobs(&["b"])).await;
-    assert!(!late.unwrap());
+    assert_eq!(late.unwrap(), Enqueued::Over);
     let standing = queue.standing(&run()).await.unwrap();
     assert_eq!((standing.pending, standing.count("users")), (0, 7));
     let left: Vec<String> = redis.keys("*:queued").await.unwrap();

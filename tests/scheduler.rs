@@ -194,7 +194,8 @@ async fn a_cohort_is_copied_once_however_many_schedulers_plan_it() {
                 .unwrap();
         }
     };
-    let copy = || cohort::snapshot(&redis, &run, "new");
+    let register = Register::new(&redis);
+    let copy = || cohort::snapshot(&redis, &register, &run, "new");
     let (first, second, ()) = tokio::join!(copy(), copy(), more);
     let first = first.unwrap();
     assert_eq!(second.unwrap(), first);
@@ -209,11 +210,13 @@ async fn a_cohort_that_is_empty_or_no_set_says_so() {
     let server = Server::start();
     let redis = server.connect().await;
     let run = RunId::parse("1763947200000-0").unwrap();
-    let empty = cohort::snapshot(&redis, &run, "new").await.unwrap_err();
+    let register = Register::new(&redis);
+    let snapshot = async || cohort::snapshot(&redis, &register, &run, "new").await;
+    let empty = snapshot().await.unwrap_err();
     assert!(empty.to_string().contains("SADD sj:cohort:new"), "{empty}");
     let key = redis.keys().cohort("new");
     let () = redis.commands().set(&key, "text").await.unwrap();
-    let error = cohort::snapshot(&redis, &run, "new").await.unwrap_err();
+    let error = snapshot().await.unwrap_err();
     assert!(matches!(error, CohortError::NoSet { .. }), "{error}");
 }
 

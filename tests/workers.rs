@@ -4,12 +4,15 @@ mod support;
 
 use std::time::Duration;
 
+use redis::AsyncCommands;
 use sojourn::connection::Redis;
 use sojourn::dataset::Dataset;
 use sojourn::job::{ExtractJob, Selection};
 use sojourn::journey::{JourneyParams, NameSource};
 use sojourn::naming::Namer;
-use sojourn::queue::{Counts, Kind, Lane, Lease, NewJob, Outcome, Queue, Standing, Work, encode};
+use sojourn::queue::{
+    Counts, Failure, Kind, Lane, Lease, NewJob, Outcome, Queue, Standing, Work, encode,
+};
 use sojourn::run::{Epoch, RunId};
 use sojourn::store::JourneyReader;
 use sojourn_workers::extraction::ExtractionWorker;
@@ -83,7 +86,7 @@ impl Line {
             size: None,
         }];
         let queued = self.extract.enqueue(&run(epoch), Lane::Low, 0, &jobs).await;
-        assert!(queued.unwrap());
+        assert_eq!(queued.unwrap(), Enqueued::Queued);
         take(&self.extract, "w1", LEASE).await.unwrap()
     }
 
@@ -231,4 +234,45 @@ async fn names_belong_to_the_newest_run_whoever_writes_them() {
     assert_eq!(name_all(&line).await, 2 * NAMING_JOBS);
     assert_counted(&line, 1, &[("named", 0), ("names_outdated", JOURNEYS)]).await;
     assert_counted(&line, 2, &EVERYTHING_ONCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_redis_has_lost_is_caught_up_with_and_everything_is_counted() {
+    let line = Line::start().await;
+    line.begin(1).await;
+    take(&line.extract, "w2", NO_LEASE).await.unwrap();
+    let third = take(&line.extract, "w3", NO_LEASE).await.unwrap();
+    assert_eq!(third.attempt(), 3);
+    perform(&line.extraction, &third).await;
+    // The queues are those of before the first attempt again, and the results are not.
+    let mut connection = line.redis.commands();
+    for kind in [Kind::Extract, Kind::Name] {
+        let keys = line.redis.keys().partition(kind, 0);
+        let forgotten = [
+            keys.lane(Lane::Low),
+            keys.run(&run(1)),
+            keys.pending(&run(1)),
+        ];
+        let () = connection.del(&forgotten).await.unwrap();
+    }
+    let mut lease = line.begin(1).await;
+    let never = CancellationToken::new();
+    for attempt in [1, 2] {
+        assert_eq!(lease.attempt(), attempt);
+        let overtaken = line.extraction.perform(&lease, &never).await;
+        let Err(Failure::Transient(error)) = overtaken else {
+            panic!("{overtaken:?}");
+        };
+        assert!(error.contains("later attempt"), "{error}");
+        let again = Outcome::Retry {
+            after: Duration::ZERO,
+            error: "overtaken".into(),
+        };
+        assert!(line.extract.settle("w1", &lease, &again).await.unwrap());
+        lease = take(&line.extract, "w1", LEASE).await.unwrap();
+    }
+    let counts = perform(&line.extraction, &lease).await;
+    settle(&line.extract, "w1", &lease, counts).await;
+    assert_eq!(name_all(&line).await, NAMING_JOBS);
+    assert_counted(&line, 1, &EVERYTHING_ONCE).await;
 }

@@ -7,15 +7,21 @@ pub use dead::{ChoiceArgs, DeadArgs, DeadCommand, FilterArgs};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
 use sojourn::run::RunId;
-use sojourn::settings::{ListenArgs, RedisArgs, listen_address};
+use sojourn::settings::{self, ListenArgs, RedisArgs, listen_address};
 
 use crate::trigger::LONGEST_TTL;
 use sojourn::terms::Language;
+
+mod target;
+
+use target::{CANCEL_HELP, PAUSE_HELP, REPAIR_HELP, RESUME_HELP};
+pub use target::{KindArg, LaneArg, PauseArgs, TargetArgs};
 
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps
 /// them fresh.
@@ -36,8 +42,8 @@ Every option can also be set in sojourn.toml (or the file that SOJOURN_CONFIG na
 [env: ...] in the environment; a flag wins over the environment, the environment over the file.
 SOJOURN_LOG=debug logs more, and SOJOURN_LOG_FORMAT=json for machines.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead
-jobs, failed, or was cancelled. Errors have codes (SJ101), which docs/runbook.md explains"
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 Redis unusable, 4 the run ended with dead or
+lost jobs, failed, or was cancelled. Errors have codes (SJ101), which docs/runbook.md explains"
 )]
 pub struct Cli {
     /// Where Redis is.
@@ -100,10 +106,30 @@ pub enum Command {
         #[command(flatten)]
         local: LocalArgs,
     },
-    /// End a run; its jobs leave the queues, results that are written stay
+    /// Stop giving out jobs of a run, of a lane, or of everything; what workers hold is finished
+    #[command(after_help = PAUSE_HELP)]
+    Pause(PauseArgs),
+    /// Let a run, a lane, or everything go on
+    #[command(after_help = RESUME_HELP)]
+    Resume(PauseArgs),
+    /// End runs for ever; their jobs leave the queues, results that are written stay
+    #[command(after_help = CANCEL_HELP)]
     Cancel {
+        /// Which runs.
+        #[command(flatten)]
+        target: TargetArgs,
+        /// Where the register is.
+        #[command(flatten)]
+        local: LocalArgs,
+    },
+    /// Do the jobs of a run again whose results Redis has lost; names that are there are kept
+    #[command(after_help = REPAIR_HELP)]
+    Repair {
         /// The run's id
         id: RunId,
+        /// Follow it until it is over
+        #[arg(long)]
+        watch: bool,
         /// Where the register is.
         #[command(flatten)]
         local: LocalArgs,
@@ -172,6 +198,10 @@ pub struct ServeArgs {
         value_name = "N"
     )]
     pub naming_backlog: u64,
+    /// Seconds of silence after which another scheduler takes the lead over
+    #[arg(long, env = "SOJOURN_LEAD", default_value = "10",
+          value_parser = lead, value_name = "SECONDS")]
+    pub lead: Duration,
     /// Whether and where it says how it is.
     #[command(flatten)]
     pub listen: ListenArgs,
@@ -342,6 +372,11 @@ impl RunArgs {
     }
 }
 
+/// A lead that ends within a second is lost to the first pause of a busy machine.
+fn lead(text: &str) -> Result<Duration, String> {
+    settings::seconds(text, 1.0)
+}
+
 /// A number of days, no longer than results may be kept.
 fn days(text: &str) -> Result<NonZeroU32, String> {
     const MOST: u64 = LONGEST_TTL / (24 * 3600);
@@ -411,10 +446,20 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::scheduler::SchedulerOptions;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lead_lasts_as_long_as_the_scheduler_says_unless_told_otherwise() {
+        let cli = Cli::try_parse_from(["sojourn", "serve"]).unwrap();
+        let Command::Serve(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(args.lead, SchedulerOptions::LEAD);
     }
 
     #[test]

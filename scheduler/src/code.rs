@@ -57,6 +57,7 @@ impl Coded for CohortError {
     fn code(&self) -> Code {
         match self {
             CohortError::Redis(error) => Coded::code(error),
+            CohortError::Register(error) => error.code(),
             CohortError::Empty { .. } | CohortError::NoSet { .. } => Code::Cohort,
         }
     }
@@ -88,6 +89,9 @@ impl Coded for RegisterError {
             RegisterError::Redis(error) => Coded::code(error),
             RegisterError::Queue(error) => error.code(),
             RegisterError::UnknownRun(_) => Code::UnknownRun,
+            RegisterError::BeyondRepair { .. } => Code::BeyondRepair,
+            // It stands by, and tells nobody else.
+            RegisterError::LeadLost => Code::Other,
             RegisterError::Foreign { .. } => Code::Foreign,
         }
     }

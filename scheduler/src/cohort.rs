@@ -4,8 +4,9 @@ use futures::TryStreamExt;
 use rand::RngExt;
 use redis::{AsyncCommands, RedisError};
 use sojourn::connection::Redis;
-use sojourn::queue::KEEP_RUNS;
 use sojourn::run::RunId;
+
+use crate::register::{Register, RegisterError};
 
 /// Users in one command.
 const USERS_AT_ONCE: usize = 10_000;
@@ -23,6 +24,9 @@ pub enum CohortError {
     /// Redis did not do it.
     #[error("redis: {0}")]
     Redis(#[from] RedisError),
+    /// The register did not do it.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// There is nobody in it.
     #[error("cohort {cohort:?} is empty; fill it with SADD {key} USER...")]
     Empty {
@@ -48,6 +52,7 @@ pub enum CohortError {
 /// [`CohortError`]
 pub async fn snapshot(
     redis: &Redis,
+    register: &Register,
     run: &RunId,
     cohort: &str,
 ) -> Result<Vec<String>, CohortError> {
@@ -68,17 +73,9 @@ pub async fn snapshot(
             let cohort = cohort.into();
             return Err(CohortError::Empty { cohort, key });
         }
-        // Of two schedulers that copy at once, the first to rename wins.
         let building = format!("{snapshot}:{:016x}", rand::rng().random::<u64>());
         fill(redis, &building, &users, BUILDING_SECONDS).await?;
-        let won: bool = connection.rename_nx(&building, &snapshot).await?;
-        if won {
-            let () = connection
-                .expire(&snapshot, KEEP_RUNS.as_secs() as i64)
-                .await?;
-        } else {
-            let () = connection.unlink(&building).await?;
-        }
+        register.keep_users(run, &building).await?;
     }
     Ok(members(redis, &snapshot).await?)
 }

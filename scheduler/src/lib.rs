@@ -3,9 +3,11 @@
 //! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), a deployment on one machine ([`local`], [`private`]),
 //! and the demo.
 
+mod active;
 pub mod cli;
 pub mod code;
 pub mod cohort;
+mod control;
 pub mod demo;
 pub mod inbox;
 pub mod leader;
@@ -14,6 +16,7 @@ pub mod local;
 pub mod plan;
 pub mod private;
 pub mod progress;
+mod reconciler;
 pub mod record;
 pub mod register;
 pub mod scheduler;

@@ -57,6 +57,7 @@ pub async fn watch<E: From<RegisterError>>(
     let tell = |text: &str| bar.suspend(|| eprintln!("{text}"));
     let begun = Instant::now();
     let mut told = false;
+    let mut pause: Option<String> = None;
     let mut away_since: Option<Instant> = None;
     loop {
         check()?;
@@ -67,6 +68,15 @@ pub async fn watch<E: From<RegisterError>>(
                     tell(&format!("Redis is back after {:.0?}", since.elapsed()));
                 }
                 show(&bar, &status);
+                let paused = paused(&status);
+                if paused != pause {
+                    match &paused {
+                        Some(what) => tell(&format!("{what}; the run waits")),
+                        None if !status.record.state.is_over() => tell("the run goes on"),
+                        None => {}
+                    }
+                    pause = paused;
+                }
                 if status.record.state.is_over() {
                     bar.finish_and_clear();
                     return Ok(status);
@@ -117,19 +127,33 @@ fn show(bar: &ProgressBar, status: &RunStatus) {
         0 => String::new(),
         pending => format!(", {pending} naming jobs left"),
     };
-    let planning = if record.state == RunState::Planning {
-        "planning; "
-    } else {
-        ""
+    let state = match paused(status) {
+        Some(what) => format!("{what}; "),
+        None if record.state == RunState::Planning => "planning; ".into(),
+        None => String::new(),
     };
     bar.set_message(format!(
-        "({planning}{}/{} shards, {} journeys, {} named, {} failures{naming})",
+        "({state}{}/{} shards, {} journeys, {} named, {} failures{naming})",
         status.count("done"),
         record.jobs,
         status.count("journeys"),
         status.count("named"),
         status.dead(),
     ));
+}
+
+/// What of a run is paused, if anything is: itself, or lanes that its jobs are in.
+pub fn paused(status: &RunStatus) -> Option<String> {
+    if status.record.state == RunState::Paused {
+        return Some("paused".into());
+    }
+    let lanes: Vec<String> = status
+        .paused_lanes
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    (!lanes.is_empty() && !status.record.state.is_over())
+        .then(|| format!("{} paused", lanes.join(" and ")))
 }
 
 /// How long a run took, in seconds: from its request to its end, or until now.

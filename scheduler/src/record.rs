@@ -1,9 +1,11 @@
 //! What is known of a run: as it stands in the register, and with the counts of the queues.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use sojourn::queue::{Kind, Lane};
 use sojourn::run::{Epoch, RunId};
 
 use crate::trigger::Request;
@@ -16,6 +18,8 @@ pub enum RunState {
     Planning,
     /// Its jobs are being queued and worked on.
     Running,
+    /// Somebody paused it; nothing is planned or worked on until it is resumed.
+    Paused,
     /// Every job is finished; those that are dead are counted.
     Done,
     /// It could not be planned.
@@ -27,7 +31,10 @@ pub enum RunState {
 impl RunState {
     /// Whether nothing more will happen.
     pub fn is_over(self) -> bool {
-        !matches!(self, RunState::Planning | RunState::Running)
+        !matches!(
+            self,
+            RunState::Planning | RunState::Running | RunState::Paused
+        )
     }
 
     /// As written in the register.
@@ -35,6 +42,7 @@ impl RunState {
         match self {
             RunState::Planning => "planning",
             RunState::Running => "running",
+            RunState::Paused => "paused",
             RunState::Done => "done",
             RunState::Failed => "failed",
             RunState::Cancelled => "cancelled",
@@ -42,8 +50,8 @@ impl RunState {
     }
 
     fn parse(text: &str) -> Option<RunState> {
-        use RunState::{Cancelled, Done, Failed, Planning, Running};
-        [Planning, Running, Done, Failed, Cancelled]
+        use RunState::{Cancelled, Done, Failed, Paused, Planning, Running};
+        [Planning, Running, Paused, Done, Failed, Cancelled]
             .into_iter()
             .find(|s| s.as_str() == text)
     }
@@ -84,6 +92,28 @@ pub struct RunRecord {
     pub error: Option<String>,
     /// What it is waiting for before it can be planned.
     pub waiting: Option<String>,
+    /// How often it has begun again, because Redis had lost jobs or somebody asked for it.
+    pub restarts: u64,
+}
+
+/// A lane that gives nothing out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PausedLane {
+    /// Of which kind of jobs.
+    #[serde(serialize_with = "as_text")]
+    pub kind: Kind,
+    /// Which lane.
+    pub lane: Lane,
+}
+
+impl fmt::Display for PausedLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.lane)
+    }
+}
+
+fn as_text<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(kind)
 }
 
 /// How far a run is: the register and the queues together.
@@ -98,6 +128,10 @@ pub struct RunStatus {
     pub naming_pending: u64,
     /// Everything that the jobs counted, by name.
     pub counts: BTreeMap<String, u64>,
+    /// Jobs that Redis has lost and that could not be queued again.
+    pub lost: u64,
+    /// Lanes of this run that are paused, for all runs.
+    pub paused_lanes: Vec<PausedLane>,
 }
 
 impl RunStatus {
@@ -113,6 +147,12 @@ impl RunStatus {
 }
 
 impl RunRecord {
+    /// The lane that its jobs are in, until it is over.
+    pub fn lane_to_go(&self) -> Option<Lane> {
+        let request = self.request.as_ref().filter(|_| !self.state.is_over());
+        request.map(|request| request.lane)
+    }
+
     /// Reads the fields of a run's hash.
     ///
     /// # Errors
@@ -154,6 +194,7 @@ impl RunRecord {
             },
             error: text("error"),
             waiting: text("waiting").filter(|waiting| !waiting.is_empty()),
+            restarts: number("restarts")?,
         })
     }
 }

@@ -1,23 +1,31 @@
 //! The register of runs: what was asked for, how far it is, how it ended. Everything about runs
-//! that stands in Redis outside the queues is written here.
+//! that stands in Redis outside the queues is written here and in `control`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use redis::{AsyncCommands, Script};
+use redis::{AsyncCommands, Script, ScriptInvocation};
 use sojourn::code::Coded;
 use sojourn::connection::Redis;
-use sojourn::queue::{KEEP_RUNS, QueueError, Queues};
+use sojourn::queue::{KEEP_RUNS, Kind, QueueError, Queues, Standing};
 use sojourn::run::RunId;
 
-use crate::record::{RunRecord, RunState, RunStatus};
+use crate::record::{PausedLane, RunRecord, RunState, RunStatus};
 use crate::trigger::Request;
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
+static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget_run.lua")));
+static KEEP_USERS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_users.lua")));
+static RESTART: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("restart_run.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_run.lua")));
 static REOPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reopen_run.lua")));
+
+/// Counts that both kinds of queues keep; those of naming are shown with `naming_` before them.
+const COUNTS_OF_BOTH: [&str; 8] = [
+    "jobs", "done", "dead", "retried", "replayed", "planned", "requeued", "lost",
+];
 
 /// What cannot be done with the register.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +40,17 @@ pub enum RegisterError {
     /// There is no such run.
     #[error("there is no run {0}; `sojourn runs` lists them (runs are kept for 30 days)")]
     UnknownRun(RunId),
+    /// Another scheduler leads, and the register listens to that one.
+    #[error("another scheduler leads; this one changes nothing in the register")]
+    LeadLost,
+    /// A run that cannot begin again.
+    #[error("run {run} cannot be repaired: {reason}")]
+    BeyondRepair {
+        /// The run.
+        run: RunId,
+        /// Why, and what to do instead.
+        reason: String,
+    },
     /// What stands there is not what Sojourn writes.
     #[error("{key}: not what this version of Sojourn writes ({reason})")]
     Foreign {
@@ -52,7 +71,9 @@ impl RegisterError {
 /// Reads and writes the register of runs.
 #[derive(Clone, Debug)]
 pub struct Register {
-    redis: Redis,
+    pub(crate) redis: Redis,
+    /// Identity of the scheduler that writes, empty for others.
+    identity: String,
 }
 
 impl Register {
@@ -60,6 +81,16 @@ impl Register {
     pub fn new(redis: &Redis) -> Register {
         Register {
             redis: redis.clone(),
+            identity: String::new(),
+        }
+    }
+
+    /// The register as the scheduler with this identity sees it: what it writes is refused with
+    /// [`RegisterError::LeadLost`] while it does not lead, however late it comes.
+    pub fn led_by(redis: &Redis, identity: &str) -> Register {
+        Register {
+            redis: redis.clone(),
+            identity: identity.to_owned(),
         }
     }
 
@@ -83,20 +114,28 @@ impl Register {
         call.key(keys.run(id))
             .key(keys.run_index())
             .key(keys.epoch())
-            .key(keys.active_runs());
+            .key(keys.active_runs())
+            .key(keys.leader());
         call.arg(id.as_str())
             .arg(id.created_ms())
             .arg(state.as_str())
-            .arg(KEEP_RUNS.as_secs());
+            .arg(KEEP_RUNS.as_secs())
+            .arg(&self.identity);
         match request {
             Ok(request) => call.arg("request").arg(json(request)),
             Err(error) => call.arg("error").arg(error).arg("finished").arg(now_ms()),
         };
-        let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        self.ask(&call).await?;
         Ok(())
     }
 
-    /// Notes that a run is planned. Returns `false` when it was over already.
+    /// Calls a script that listens to the leader.
+    async fn ask(&self, call: &ScriptInvocation<'_>) -> Result<u64, RegisterError> {
+        let answer: i64 = call.invoke_async(&mut self.redis.commands()).await?;
+        u64::try_from(answer).map_err(|_| RegisterError::LeadLost)
+    }
+
+    /// Notes that a run is planned. Returns `false` when it is paused, or was over already.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -109,7 +148,9 @@ impl Register {
         users_unknown: u64,
     ) -> Result<bool, RegisterError> {
         let mut call = UPDATE.prepare_invoke();
-        call.key(self.redis.keys().run(id));
+        call.key(self.redis.keys().run(id))
+            .key(self.redis.keys().leader());
+        call.arg(&self.identity);
         call.arg("state").arg(RunState::Running.as_str());
         call.arg("waiting").arg("");
         call.arg("dataset_id").arg(dataset_id).arg("jobs").arg(jobs);
@@ -117,8 +158,7 @@ impl Register {
             .arg(users)
             .arg("users_unknown")
             .arg(users_unknown);
-        let started: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(started == 1)
+        Ok(self.ask(&call).await? == 1)
     }
 
     /// Notes what a run is waiting for before it can be planned.
@@ -127,9 +167,10 @@ impl Register {
     /// When Redis fails; doing it again is safe.
     pub async fn note_waiting(&self, id: &RunId, what: &str) -> Result<(), RegisterError> {
         let mut call = UPDATE.prepare_invoke();
-        call.key(self.redis.keys().run(id));
-        call.arg("waiting").arg(what);
-        let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+        call.key(self.redis.keys().run(id))
+            .key(self.redis.keys().leader());
+        call.arg(&self.identity).arg("waiting").arg(what);
+        self.ask(&call).await?;
         Ok(())
     }
 
@@ -167,33 +208,38 @@ impl Register {
         let mut call = END.prepare_invoke();
         call.key(keys.run(id))
             .key(keys.run_users(id))
-            .key(keys.active_runs());
+            .key(keys.active_runs())
+            .key(keys.leader());
         call.arg(state.as_str())
             .arg(KEEP_RUNS.as_secs())
             .arg(id.as_str())
-            .arg(reopened.map(|times| times.to_string()).unwrap_or_default());
-        call.arg("finished").arg(now_ms());
+            .arg(&self.identity)
+            .arg(reopened.map(|times| times.to_string()).unwrap_or_default())
+            .arg("finished")
+            .arg(now_ms());
         if let Some(error) = error {
             call.arg("error").arg(error);
         }
-        let ended: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(ended == 1)
+        Ok(self.ask(&call).await? == 1)
     }
 
-    /// Ends a run before it is done: its jobs leave the queues, and workers drop what they hold.
-    /// Returns `false` when it was over already.
+    /// Lets a run begin again because Redis has lost jobs of it, if it did so fewer than `most`
+    /// times. Returns `false`, and changed nothing, otherwise.
     ///
     /// # Errors
-    /// When Redis fails or the run is unknown; doing it again is safe.
-    pub async fn cancel(&self, id: &RunId, queues: &Queues) -> Result<bool, RegisterError> {
-        let record = self.run(id).await?;
-        // First the state, so that the scheduler plans no more; the queues refuse it anyway.
-        let ended = self.end(id, RunState::Cancelled, None).await?;
-        if ended || record.state == RunState::Cancelled {
-            queues.extract.cancel(id).await?;
-            queues.name.cancel(id).await?;
-        }
-        Ok(ended)
+    /// When Redis fails.
+    pub async fn begin_again(&self, id: &RunId, most: u64) -> Result<bool, RegisterError> {
+        self.restart(id, &most.to_string()).await
+    }
+
+    pub(crate) async fn restart(&self, id: &RunId, most: &str) -> Result<bool, RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = RESTART.prepare_invoke();
+        call.key(keys.run(id))
+            .key(keys.active_runs())
+            .key(keys.leader());
+        call.arg(&self.identity).arg(id.as_str()).arg(most);
+        Ok(self.ask(&call).await? > 0)
     }
 
     /// Lets a run go on in which jobs were queued that count as dead before: after that, not before,
@@ -240,10 +286,7 @@ impl Register {
             match self.run(&id).await {
                 Ok(record) => runs.push(record),
                 // Somebody deleted it; the runs beside it go on.
-                Err(RegisterError::UnknownRun(id)) => {
-                    let key = self.redis.keys().active_runs();
-                    let () = self.redis.commands().srem(key, id.as_str()).await?;
-                }
+                Err(RegisterError::UnknownRun(id)) => self.forget(&id).await?,
                 Err(error @ RegisterError::Foreign { .. }) => {
                     tracing::warn!(code = %error.code(), %error, "leaving out a run");
                 }
@@ -251,6 +294,31 @@ impl Register {
             }
         }
         Ok(runs)
+    }
+
+    async fn forget(&self, id: &RunId) -> Result<(), RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = FORGET.prepare_invoke();
+        call.key(keys.run(id))
+            .key(keys.active_runs())
+            .key(keys.leader());
+        call.arg(&self.identity).arg(id.as_str());
+        self.ask(&call).await?;
+        Ok(())
+    }
+
+    /// Makes the set at `copy`, which is in the slot of the register, the users of a run, unless it
+    /// has some. The set is not at `copy` any more.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub(crate) async fn keep_users(&self, id: &RunId, copy: &str) -> Result<(), RegisterError> {
+        let keys = self.redis.keys();
+        let mut call = KEEP_USERS.prepare_invoke();
+        call.key(copy).key(keys.run_users(id)).key(keys.leader());
+        call.arg(&self.identity).arg(KEEP_RUNS.as_secs());
+        self.ask(&call).await?;
+        Ok(())
     }
 
     /// The newest runs, newest first.
@@ -287,10 +355,19 @@ impl Register {
         let record = self.run(id).await?;
         let extract = queues.extract.standing(id).await?;
         let name = queues.name.standing(id).await?;
+        let lane = record.lane_to_go();
+        let lanes = |kind, standing: &Standing| {
+            let lanes = standing.paused_lanes.iter().copied();
+            let ours = lanes.filter(|&paused| Some(paused) == lane);
+            ours.map(move |lane| PausedLane { kind, lane })
+                .collect::<Vec<_>>()
+        };
+        let mut paused_lanes = lanes(Kind::Extract, &extract);
+        paused_lanes.extend(lanes(Kind::Name, &name));
+        let lost = lost(&extract, &name);
         let mut counts: BTreeMap<String, u64> = extract.counts.into_iter().collect();
         counts.extend(name.counts.into_iter().map(|(count, amount)| {
-            let ours = ["jobs", "done", "dead", "retried", "replayed", "planned"]
-                .contains(&count.as_str());
+            let ours = COUNTS_OF_BOTH.contains(&count.as_str());
             (
                 if ours {
                     format!("naming_{count}")
@@ -305,8 +382,34 @@ impl Register {
             pending: extract.pending,
             naming_pending: name.pending,
             counts,
+            lost,
+            paused_lanes,
         })
     }
+}
+
+/// Lanes that are paused, for all runs.
+///
+/// # Errors
+/// When Redis fails.
+pub async fn paused_lanes(queues: &Queues) -> Result<Vec<PausedLane>, QueueError> {
+    let mut paused = Vec::new();
+    for queue in [&queues.extract, &queues.name] {
+        let kind = queue.kind();
+        let lanes = queue.paused_lanes().await?.into_iter();
+        paused.extend(lanes.map(|lane| PausedLane { kind, lane }));
+    }
+    Ok(paused)
+}
+
+/// Jobs that Redis has lost and that nobody can queue again: those that were missed, and naming jobs
+/// that are not even known any more where extraction jobs have queued them. `extract` must have been
+/// read first.
+pub(crate) fn lost(extract: &Standing, name: &Standing) -> u64 {
+    let forgotten = extract
+        .count("naming_queued")
+        .saturating_sub(name.count("jobs"));
+    extract.count("lost") + name.count("lost") + forgotten
 }
 
 fn now_ms() -> i64 {

@@ -9,24 +9,27 @@ use rand::RngExt;
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::dataset::{DatasetError, Manifest};
-use sojourn::health::Health;
-use sojourn::queue::{KEEP_RUNS, Lane, NewJob, Queue, QueueError, Queues};
+use sojourn::health::{Contact, Health};
+use sojourn::queue::{KEEP_RUNS, Lane, NewJob, Queue, QueueError, Queues, Standing};
 use sojourn::run::RunId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::active::Active;
 use crate::cohort::{self, CohortError};
 use crate::inbox::{Inbox, Received};
-use crate::leader::Candidate;
+use crate::leader::{Candidate, Lead};
 use crate::plan::Plan;
+use crate::reconciler::{MOST_RESTARTS, Reconciler, begin_again};
 use crate::record::{RunRecord, RunState};
-use crate::register::{Register, RegisterError};
+use crate::register::{Register, RegisterError, lost};
 use crate::trigger::Scope;
 
 /// Jobs in one call to the queue, at most.
 const JOBS_PER_CALL: u64 = 32;
 
-/// How long the storage may take to hand out a manifest. Other runs wait meanwhile.
+/// How long the storage may take to hand out a manifest. Other runs wait meanwhile; the lead is
+/// renewed.
 const STORAGE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a run is planned before it is given up: for five minutes or so, in which a storage
@@ -62,6 +65,15 @@ pub struct SchedulerOptions {
     pub poll: Duration,
     /// How long the lead lasts without renewal.
     pub lead: Duration,
+    /// Between two comparisons of what runs wait for with what the queues have. A job that Redis has
+    /// lost is queued again after two of them.
+    pub reconcile: Duration,
+}
+
+impl SchedulerOptions {
+    /// How long the lead lasts without renewal where nothing is said: longer than a busy machine
+    /// holds a process up.
+    pub const LEAD: Duration = Duration::from_secs(10);
 }
 
 impl Default for SchedulerOptions {
@@ -70,7 +82,8 @@ impl Default for SchedulerOptions {
             queue_depth: 64,
             naming_backlog: 10_000,
             poll: Duration::from_millis(200),
-            lead: Duration::from_secs(10),
+            lead: SchedulerOptions::LEAD,
+            reconcile: Duration::from_secs(15),
         }
     }
 }
@@ -104,23 +117,8 @@ pub struct Scheduler {
     active: HashMap<RunId, Active>,
     /// Runs whose dataset cannot be read for the moment.
     put_off: HashMap<RunId, PutOff>,
+    reconciler: Reconciler,
     tidied: Option<Instant>,
-}
-
-/// A run that is being queued.
-#[derive(Debug)]
-struct Active {
-    lane: Lane,
-    plan: Plan,
-    /// How many jobs of each partition are queued or were.
-    cursors: Vec<u64>,
-}
-
-impl Active {
-    fn is_queued(&self) -> bool {
-        let mut partitions = self.cursors.iter().zip(&self.plan.partitions);
-        partitions.all(|(&cursor, jobs)| cursor >= jobs.len() as u64)
-    }
 }
 
 /// A run that is to be planned again.
@@ -154,10 +152,11 @@ impl Scheduler {
         let name = candidate.identity().to_owned();
         Ok(Scheduler {
             health: Health::new("scheduler".into(), name, 0, bound),
-            candidate,
             inbox: Inbox::new(redis),
             redis: redis.clone(),
-            register: Register::new(redis),
+            register: Register::led_by(redis, candidate.identity()),
+            candidate,
+            reconciler: Reconciler::new(options.reconcile),
             queues: Queues::open(redis).await?,
             options,
             active: HashMap::new(),
@@ -171,24 +170,32 @@ impl Scheduler {
         self.health.clone()
     }
 
-    /// Schedules until `stop` is set. Redis being away never ends the loop.
+    /// Schedules until `stop` is set, whenever nobody else does. Redis being away never ends the
+    /// loop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut leads = false;
+        let mut stands_by = false;
         let mut contact = self.health.contact();
         while !stop.is_cancelled() {
-            let pause = match self.turn(&mut leads).await {
-                Ok(()) => {
+            // The lead ends at the latest one lead time after its last renewal; so the next leader
+            // is there well within two.
+            let pause = match self.candidate.take_lead().await {
+                Ok(Some(lead)) => {
+                    stands_by = false;
+                    tracing::info!("leading");
+                    self.lead(&lead, &mut contact, &stop).await;
+                    continue;
+                }
+                Ok(None) => {
                     contact.succeeded();
                     self.health.fetched();
-                    match leads {
-                        // A leader waits in the blocking read for requests.
-                        true => Duration::ZERO,
-                        false => self.options.lead / 4,
+                    if !std::mem::replace(&mut stands_by, true) {
+                        tracing::info!("another scheduler leads; standing by");
                     }
+                    self.options.lead / 4
                 }
                 Err(error) => {
-                    contact.failed(&error);
-                    Duration::from_millis(rand::rng().random_range(250..1000))
+                    contact.failed(&SchedulerError::from(error));
+                    retry_pause()
                 }
             };
             tokio::select! {
@@ -196,21 +203,48 @@ impl Scheduler {
                 () = stop.cancelled() => {}
             }
         }
-        if leads && let Err(error) = self.candidate.resign().await {
+    }
+
+    /// Schedules until `stop` is set, or another scheduler leads. Then a turn is dropped wherever it
+    /// is: whatever it writes is one script that may be called again, and the next leader does. What
+    /// comes too late does no harm: the register refuses it, and the queues take no job twice, as
+    /// each partition compares the cursor.
+    async fn lead(&mut self, lead: &Lead, contact: &mut Contact, stop: &CancellationToken) {
+        self.active.clear();
+        self.inbox.look_again();
+        let lost = loop {
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = lead.lost() => break true,
+                () = stop.cancelled() => break false,
+            };
+            let pause = match turn {
+                Ok(()) => {
+                    contact.succeeded();
+                    self.health.fetched();
+                    // It has waited for requests.
+                    continue;
+                }
+                Err(SchedulerError::Register(RegisterError::LeadLost)) => break true,
+                Err(error) => {
+                    contact.failed(&error);
+                    retry_pause()
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = lead.lost() => break true,
+                () = stop.cancelled() => break false,
+            }
+        };
+        if lost {
+            tracing::warn!("lost the lead");
+        } else if let Err(error) = self.candidate.resign().await {
             tracing::warn!(code = %Coded::code(&error), %error, "cannot give up the lead; it ends by itself");
         }
     }
 
-    async fn turn(&mut self, leads: &mut bool) -> Result<(), SchedulerError> {
-        let led = std::mem::replace(leads, self.candidate.lead().await?);
-        if !*leads {
-            self.active.clear();
-            return Ok(());
-        }
-        if !led {
-            tracing::info!("leading");
-            self.inbox.look_again();
-        }
+    async fn turn(&mut self) -> Result<(), SchedulerError> {
         for Received { run, request } in self.inbox.receive(self.options.poll).await? {
             match &request {
                 Ok(request) => tracing::info!(%run, ?request, "asked for a run"),
@@ -237,10 +271,15 @@ impl Scheduler {
         self.put_off.retain(|id, _| known(id));
         let lane = |record: &RunRecord| record.request.as_ref().map(|request| request.lane);
         records.sort_by_key(|record| (lane(record) != Some(Lane::High), record.epoch));
-        for record in records {
-            // What was done once and was reopened is not planned again.
-            let planned = record.queued || self.active.contains_key(&record.id);
-            if !planned && !self.plan(&record).await? {
+        records.retain(|record| record.state != RunState::Paused);
+        for record in &records {
+            // What was done once and was reopened is not planned again; all else is, also when a Redis
+            // that lost writes knows nothing of the plan any more.
+            let is_planned = record.queued
+                || self.active.get(&record.id).is_some_and(|active| {
+                    record.state == RunState::Running && record.restarts == active.restarts
+                });
+            if !is_planned && !self.plan(record).await? {
                 continue;
             }
             self.top_up(&record.id).await?;
@@ -248,6 +287,13 @@ impl Scheduler {
             // Each run may have waited for its storage.
             self.health.fetched();
         }
+        let running = records.into_iter().map(|record| record.id);
+        let running: Vec<RunId> = running
+            .filter(|run| self.active.contains_key(run))
+            .collect();
+        self.reconciler
+            .look(&self.queues, &self.register, &mut self.active, &running)
+            .await?;
         Ok(())
     }
 
@@ -309,11 +355,15 @@ impl Scheduler {
             return Ok(Planned::Failed(Code::Replaced.before(error)));
         }
         let users = match &request.scope {
-            Scope::Cohort(name) => match cohort::snapshot(&self.redis, &record.id, name).await {
-                Ok(users) => users,
-                Err(CohortError::Redis(error)) => return Err(error.into()),
-                Err(error) => return Ok(Planned::Failed(error.with_code())),
-            },
+            Scope::Cohort(name) => {
+                let (redis, register) = (&self.redis, &self.register);
+                match cohort::snapshot(redis, register, &record.id, name).await {
+                    Ok(users) => users,
+                    Err(CohortError::Redis(error)) => return Err(error.into()),
+                    Err(CohortError::Register(error)) => return Err(error.into()),
+                    Err(error) => return Ok(Planned::Failed(error.with_code())),
+                }
+            }
             Scope::All | Scope::ActiveSince(_) => Vec::new(),
         };
         let partitions = self.queues.extract.partitions();
@@ -321,6 +371,9 @@ impl Scheduler {
             Ok(plan) => plan,
             Err(error) => return Ok(Planned::Failed(error.with_code())),
         };
+        if record.restarts > 0 {
+            begin_again(&self.queues, &record.id, request.lane, record.restarts).await?;
+        }
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self
             .register
@@ -329,11 +382,11 @@ impl Scheduler {
         if !started {
             return Ok(Planned::Over);
         }
-        Ok(Planned::Ready(Active {
-            lane: request.lane,
-            cursors: vec![0; plan.partitions.len()],
+        Ok(Planned::Ready(Active::new(
+            request.lane,
+            record.restarts,
             plan,
-        }))
+        )))
     }
 
     /// Queues further jobs of a run where there is room.
@@ -367,7 +420,7 @@ impl Scheduler {
                     *cursor,
                     &next[..count as usize],
                 );
-                // None: cancelled meanwhile; the next turn finds it over.
+                // None: cancelled or paused meanwhile; the next turn finds it so.
                 let Some(planned) = queued.await? else {
                     return Ok(());
                 };
@@ -380,20 +433,41 @@ impl Scheduler {
 
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
     /// is pending before the extraction job that it follows from is not. A worker that lost its
-    /// lease on an extraction may still ask for naming, at any time: the naming queue is closed.
+    /// lease on an extraction may still ask for naming, at any time: the naming queue is closed. When
+    /// Redis has lost naming jobs, the run begins again instead.
     async fn end_if_done(&mut self, record: &RunRecord) -> Result<(), SchedulerError> {
         let run = &record.id;
-        if !record.queued && !self.active.get(run).is_some_and(Active::is_queued) {
+        let extract = self.queues.extract.standings(run).await?;
+        if !record.queued {
+            let Some(active) = self.active.get_mut(run) else {
+                return Ok(());
+            };
+            // What this process has queued counts for nothing if the partitions know nothing of it.
+            active.go_back_to(&extract);
+            if !active.is_queued() {
+                return Ok(());
+            }
+        }
+        if extract.iter().any(|standing| standing.pending > 0) {
             return Ok(());
         }
-        if self.queues.extract.standing(run).await?.pending > 0
-            || !self.queues.name.close(run).await?
-        {
+        let name = self.queues.name.standing(run).await?;
+        if name.pending > 0 {
             return Ok(());
         }
+        let lost = lost(&Standing::sum(extract), &name);
+        // A run that was reopened has no plan any more.
+        if lost > 0 && !record.queued && self.register.begin_again(run, MOST_RESTARTS).await? {
+            tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost naming jobs; the run begins again");
+            return Ok(());
+        }
+        if !self.queues.name.close(run).await? {
+            return Ok(());
+        }
+        // Otherwise it was paused, cancelled or reopened meanwhile.
         if self.register.finish(record).await? {
             self.active.remove(run);
-            tracing::info!(%run, "done");
+            tracing::info!(%run, lost, "done");
         }
         Ok(())
     }
@@ -416,6 +490,11 @@ impl Scheduler {
         self.tidied = Some(Instant::now());
         Ok(())
     }
+}
+
+/// Between two attempts while Redis is away.
+fn retry_pause() -> Duration {
+    Duration::from_millis(rand::rng().random_range(250..1000))
 }
 
 /// How many jobs of a lane are queued, over all partitions.

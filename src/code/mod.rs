@@ -116,6 +116,8 @@ codes! {
     CorruptPayload = "SJ406", EXIT_RUN;
     /// Jobs vanished from a queue while workers held them.
     Vanished = "SJ407", EXIT_RUN;
+    /// Redis has lost jobs that a run cannot do without.
+    Lost = "SJ408", EXIT_RUN;
 
     /// There is no such run.
     UnknownRun = "SJ501", EXIT_INPUT;
@@ -131,6 +133,8 @@ codes! {
     Deployment = "SJ506", EXIT_FAILED;
     /// A process does not do its work, or does not say so.
     Unhealthy = "SJ507", EXIT_FAILED;
+    /// A run cannot begin again.
+    BeyondRepair = "SJ508", EXIT_INPUT;
 
     /// The model endpoint refuses whatever is asked.
     ModelRefuses = "SJ601", EXIT_INPUT;

@@ -7,17 +7,21 @@
 //! [`Queue::enqueue`], [`Queue::take`], [`Queue::renew`], [`Queue::settle`]; [`Consumer`] lives it
 //! for a worker.
 
+mod census;
 mod codec;
 mod consumer;
+mod control;
 mod dead;
 mod lane;
 mod lease;
 mod letter;
 mod outcome;
 mod queues;
+mod restart;
 mod standing;
 mod storage;
 
+pub use census::Missing;
 pub use codec::{CodecError, decode, encode};
 pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use dead::Replayed;
@@ -26,5 +30,6 @@ pub use lease::{Lease, Renewal};
 pub use letter::{InvalidLetterId, Letter, LetterId};
 pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
 pub use queues::Queues;
+pub use restart::KeptCounts;
 pub use standing::Standing;
-pub use storage::{KEEP_RUNS, NewJob, Queue, QueueError};
+pub use storage::{Enqueued, KEEP_RUNS, NewJob, Queue, QueueError};

@@ -9,6 +9,7 @@
 local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
 if not held or held[2] ~= ARGV[2] or held[4] ~= tonumber(ARGV[4]) then return 'lost' end
 if redis.call('HGET', KEYS[2], 'state') == 'cancelled' then return 'cancelled' end
--- JUSTID resets the silence without counting a delivery.
-redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'JUSTID')
-return 'held'
+-- JUSTID resets the silence without counting a delivery. An entry that vanished from the stream
+-- cannot be claimed, and is nobody's any more.
+local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'JUSTID')
+return claimed[1] and 'held' or 'lost'

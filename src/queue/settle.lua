@@ -1,7 +1,7 @@
 -- Ends a lease: the job is done, waits for another attempt, is dead, or is handed back.
 --
 -- KEYS  1 lane   2 retry set of the lane   3 dead stream   4 run hash of the partition
---       5 pending set
+--       5 pending set   6 parked jobs of the run
 -- ARGV  1 group   2 consumer   3 entry id   4 deliveries   5 job id   6 outcome   7 ...
 --   'done'     7 run id of the server when the job was handed out
 --              8.. counter, amount, ...      adds to the run's counts
@@ -14,9 +14,11 @@
 -- Guarantee: the delivery is at least once, the effect on progress exactly once. Only the worker
 -- that holds the lease gets past the first check, and the counts move only when the job leaves the
 -- pending set, so that doing this twice changes nothing. A server that was restarted, or took over,
--- may have lost the last of what the worker wrote, and the job is the last trace of it.
+-- may have lost the last of what the worker wrote, and the job is the last trace of it. An entry that
+-- vanished from the stream ends nobody's job: the job is queued again. Of a run that is paused no job
+-- is tried again before it goes on, of one that is cancelled none ever.
 
-local lane, retry, dead, run, pending = unpack(KEYS)
+local lane, retry, dead, run, pending, parked = unpack(KEYS)
 local group, consumer, entry, job, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6]
 
 local reply = redis.pcall('XPENDING', lane, group, entry, entry, 1)
@@ -29,6 +31,8 @@ if outcome == 'done' and ARGV[7] ~= string.match(redis.call('INFO', 'server'), '
   return -1
 end
 
+local state = (outcome == 'retry' or outcome == 'release') and redis.call('HGET', run, 'state')
+
 local function rest(from)
   local values = {}
   for i = from, #ARGV do values[#values + 1] = ARGV[i] end
@@ -37,23 +41,29 @@ end
 
 -- First what frees memory: a server without any would refuse a script that begins with the others.
 redis.call('XACK', lane, group, entry)
-redis.call('XDEL', lane, entry)
+if redis.call('XDEL', lane, entry) == 0 then return 0 end
 if outcome == 'done' then
   if redis.call('SREM', pending, job) == 1 then
     redis.call('HINCRBY', run, 'done', 1)
     for i = 8, #ARGV, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
   end
-elseif outcome == 'retry' then
-  local time = redis.call('TIME')
-  local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[7])
-  redis.call('ZADD', retry, due, cmsgpack.pack(rest(8)))
-  redis.call('HINCRBY', run, 'retried', 1)
 elseif outcome == 'dead' then
   -- A second entry of a job that has ended already leaves no letter: each is counted as one dead job.
   if redis.call('SREM', pending, job) == 1 then
     redis.call('XADD', dead, '*', unpack(rest(7)))
     redis.call('HINCRBY', run, 'dead', 1)
   end
+elseif state == 'paused' then
+  redis.call('XADD', parked, '*', unpack(rest(outcome == 'retry' and 8 or 7)))
+  local kept = redis.call('TTL', run)
+  if kept > 0 then redis.call('EXPIRE', parked, kept) end
+elseif state == 'cancelled' then
+  return 1
+elseif outcome == 'retry' then
+  local time = redis.call('TIME')
+  local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[7])
+  redis.call('ZADD', retry, due, cmsgpack.pack(rest(8)))
+  redis.call('HINCRBY', run, 'retried', 1)
 else
   redis.call('XADD', lane, '*', unpack(rest(7)))
 end

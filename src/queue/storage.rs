@@ -14,14 +14,16 @@ use crate::keys::PartitionKeys;
 use crate::run::RunId;
 
 /// The consumer group of every lane.
-const GROUP: &str = "workers";
+pub(super) const GROUP: &str = "workers";
 
 /// How long the counts of a run are kept, so that nothing of it stays for ever.
 pub const KEEP_RUNS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Entries that one call looks at while a run is cancelled: a few milliseconds, in which the server
-/// does nothing else.
-const CANCELLED_AT_ONCE: usize = 500;
+/// What `enqueue.lua` says of a run that takes no jobs because it is cancelled, or paused.
+const CANCELLED: i64 = -1;
+
+/// What it says of a run that is over.
+const OVER: i64 = -2;
 
 /// What `settle.lua` says when it has applied an outcome.
 const APPLIED: i8 = 1;
@@ -33,12 +35,14 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
 static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("enqueue.lua")));
-static CANCEL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cancel.lua")));
 static BURY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bury.lua")));
-static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("close.lua")));
 static INCARNATION: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
 static RETIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("retire.lua")));
+
+/// Attempts that a job counts as made for each time that its run has begun again: more than any job
+/// gets before, so that results of the jobs before never fence off those of the jobs after.
+pub(super) const ATTEMPTS_PER_RESTART: u64 = 10_000;
 
 /// A job to be queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +54,18 @@ pub struct NewJob {
     /// What the job adds to a count of its run when it is queued, so that its size is known before
     /// it is done.
     pub size: Option<(&'static str, u64)>,
+}
+
+/// What became of jobs that follow from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// They are queued, or were before.
+    Queued,
+    /// They are not, as the run is cancelled.
+    Cancelled,
+    /// They are not, as the run is over. Whoever still holds the job that they follow from comes just
+    /// before the run is reopened; for all others it is too late.
+    Over,
 }
 
 /// A queue operation that failed; worth another try.
@@ -91,12 +107,12 @@ impl Queue {
     }
 
     /// Every lane of every partition.
-    fn lanes(&self) -> impl Iterator<Item = (u32, Lane)> {
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (u32, Lane)> {
         (0..self.partitions).flat_map(|partition| Lane::ALL.map(|lane| (partition, lane)))
     }
 
     /// Queues jobs that `run`'s planning gives to `partition`, of which `cursor` were given before.
-    /// Returns the new cursor, or `None` when the run is cancelled. When `cursor` was not what the
+    /// Returns the new cursor, or `None` when the run is cancelled or paused. When `cursor` was not what the
     /// partition remembers, nothing is queued and its memory is returned.
     ///
     /// # Errors
@@ -109,12 +125,14 @@ impl Queue {
         cursor: u64,
         jobs: &[NewJob],
     ) -> Result<Option<u64>, QueueError> {
-        self.enqueue_script(run, lane, partition, Some(cursor), jobs)
-            .await
+        let found = self
+            .enqueue_script(run, lane, partition, Some(cursor), jobs)
+            .await?;
+        Ok(u64::try_from(found).ok())
     }
 
-    /// Queues jobs that follow from another job of `run`. Returns `false` when the run is cancelled
-    /// or over. A job that was queued before is not queued again.
+    /// Queues jobs that follow from another job of `run`. A job that was queued before is not queued
+    /// again; one of a run that is paused waits until that goes on.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
@@ -124,11 +142,15 @@ impl Queue {
         lane: Lane,
         partition: u32,
         jobs: &[NewJob],
-    ) -> Result<bool, QueueError> {
-        let planned = self
+    ) -> Result<Enqueued, QueueError> {
+        let found = self
             .enqueue_script(run, lane, partition, None, jobs)
             .await?;
-        Ok(planned.is_some())
+        Ok(match found {
+            CANCELLED => Enqueued::Cancelled,
+            OVER => Enqueued::Over,
+            _ => Enqueued::Queued,
+        })
     }
 
     async fn enqueue_script(
@@ -138,28 +160,29 @@ impl Queue {
         partition: u32,
         cursor: Option<u64>,
         jobs: &[NewJob],
-    ) -> Result<Option<u64>, QueueError> {
+    ) -> Result<i64, QueueError> {
         let keys = self.keys(partition);
         let mut call = ENQUEUE.prepare_invoke();
         call.key(keys.lane(lane))
             .key(keys.run(run))
-            .key(keys.pending(run));
+            .key(keys.pending(run))
+            .key(keys.parked(run));
         if cursor.is_none() {
             call.key(keys.queued(run));
         }
         call.arg(cursor.map(|c| c.to_string()).unwrap_or_default())
-            .arg(KEEP_RUNS.as_secs());
+            .arg(KEEP_RUNS.as_secs())
+            .arg(ATTEMPTS_PER_RESTART);
         for job in jobs {
             let (count, amount) = job.size.unwrap_or(("", 0));
             call.arg(&job.id).arg(run.as_str()).arg(&job.payload);
             call.arg(count).arg(amount);
         }
-        let planned: i64 = call.invoke_async(&mut self.redis.commands()).await?;
-        Ok(u64::try_from(planned).ok())
+        Ok(call.invoke_async(&mut self.redis.commands()).await?)
     }
 
     /// Takes a job of one lane of a partition without waiting: one of a worker that fell silent for
-    /// `lease`, else a new one.
+    /// `lease`, else a new one. A lane that is paused gives none.
     ///
     /// # Errors
     /// When Redis fails. What it had handed out already comes back after the lease time.
@@ -172,12 +195,14 @@ impl Queue {
     ) -> Result<Option<Lease>, QueueError> {
         let keys = self.keys(partition);
         let mut call = TAKE.prepare_invoke();
-        call.key(keys.lane(lane)).key(keys.retry(lane));
+        call.key(keys.lane(lane))
+            .key(keys.retry(lane))
+            .key(keys.paused(lane));
         call.arg(GROUP).arg(worker).arg(millis(lease));
         let (losses, taken): (u64, Option<(String, u32, Fields)>) =
             call.invoke_async(&mut self.redis.commands()).await?;
         if losses > 0 {
-            tracing::error!(code = %Code::Vanished, kind = %self.kind, %lane, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? Their runs will not end: cancel them and run again");
+            tracing::error!(code = %Code::Vanished, kind = %self.kind, %lane, partition, losses, "leased jobs vanished from the stream; was it trimmed or deleted by hand? The scheduler queues them again");
         }
         match taken {
             Some((entry, deliveries, fields)) => {
@@ -189,7 +214,8 @@ impl Queue {
     }
 
     /// Waits for up to `block`, at most [`MAX_BLOCK`], for a new job of a partition and takes it. At
-    /// most one job of each lane comes back, the more urgent first.
+    /// most one job of each lane comes back, the more urgent first. None comes from a lane that is
+    /// paused, also if that was done during the wait.
     ///
     /// # Errors
     /// When Redis fails.
@@ -201,25 +227,42 @@ impl Queue {
     ) -> Result<Vec<Lease>, QueueError> {
         type Read = Option<Vec<(String, Vec<(String, Fields)>)>>;
         let keys = self.keys(partition);
+        let block = block.min(MAX_BLOCK);
+        let paused = self.paused_lanes_of(partition).await?;
+        let open = Lane::ALL.into_iter().filter(|lane| !paused.contains(lane));
+        let open: Vec<Lane> = open.collect();
+        if open.is_empty() {
+            tokio::time::sleep(block).await;
+            return Ok(Vec::new());
+        }
         let mut connection = self.redis.blocking().await?;
         let read: Read = redis::cmd("XREADGROUP")
             .arg(&["GROUP", GROUP, worker, "COUNT", "1", "BLOCK"])
-            .arg(millis(block.min(MAX_BLOCK)))
+            .arg(millis(block))
             .arg("STREAMS")
-            .arg(&Lane::ALL.map(|lane| keys.lane(lane)))
-            .arg(&Lane::ALL.map(|_| ">"))
+            .arg(open.iter().map(|&lane| keys.lane(lane)).collect::<Vec<_>>())
+            .arg(vec![">"; open.len()])
             .query_async(&mut connection)
             .await?;
-        let mut leases = Vec::new();
+        let mut leases: Vec<Lease> = Vec::new();
         for (stream, entries) in read.unwrap_or_default() {
             // The streams come back in the order in which they were named.
-            let lane = Lane::ALL
-                .into_iter()
-                .find(|&lane| keys.lane(lane) == stream);
-            let Some(lane) = lane else { continue };
+            let lane = open.iter().find(|&&lane| keys.lane(lane) == stream);
+            let Some(&lane) = lane else { continue };
             for (entry, fields) in entries {
                 let lease = self.read(worker, lane, partition, entry, 1, &fields);
                 leases.extend(lease.await?);
+            }
+        }
+        if !leases.is_empty() {
+            // That nobody can say whether a lane is paused must not cost what is taken already.
+            let paused = self.paused_lanes_of(partition).await.unwrap_or_default();
+            let (back, taken) = leases
+                .into_iter()
+                .partition(|lease| paused.contains(&lease.lane));
+            leases = taken;
+            for lease in back {
+                self.settle(worker, &lease, &Outcome::Release).await?;
             }
         }
         Ok(leases)
@@ -312,7 +355,9 @@ impl Queue {
         call.key(keys.lane(lease.lane))
             .key(keys.retry(lease.lane))
             .key(keys.dead());
-        call.key(keys.run(&lease.run)).key(keys.pending(&lease.run));
+        call.key(keys.run(&lease.run))
+            .key(keys.pending(&lease.run))
+            .key(keys.parked(&lease.run));
         call.arg(GROUP)
             .arg(worker)
             .arg(&lease.entry)
@@ -387,59 +432,6 @@ impl Queue {
         Ok(self.redis.commands().xlen(key).await?)
     }
 
-    /// Takes every job of a run out of the queue. Returns how many were not finished.
-    ///
-    /// # Errors
-    /// When Redis fails; doing it again is safe.
-    pub async fn cancel(&self, run: &RunId) -> Result<u64, QueueError> {
-        for (partition, lane) in self.lanes() {
-            let keys = self.keys(partition);
-            let mut from = "-".to_owned();
-            while !from.is_empty() {
-                let mut call = CANCEL.prepare_invoke();
-                call.key(keys.lane(lane))
-                    .key(keys.retry(lane))
-                    .key(keys.run(run));
-                call.arg(GROUP).arg(run.as_str()).arg(KEEP_RUNS.as_secs());
-                call.arg(&from).arg(CANCELLED_AT_ONCE);
-                from = call.invoke_async(&mut self.redis.commands()).await?;
-            }
-        }
-        let mut unfinished = 0;
-        for partition in 0..self.partitions {
-            let keys = self.keys(partition);
-            let (pending, queued) = (keys.pending(run), keys.queued(run));
-            let mut connection = self.redis.commands();
-            // Not in a transaction, which a server without memory refuses. Nothing is added any
-            // more.
-            let left: u64 = connection.scard(&pending).await?;
-            let () = connection.unlink(&[pending, queued]).await?;
-            unfinished += left;
-        }
-        Ok(unfinished)
-    }
-
-    /// Ends a run in the queue: nothing of it can be added any more, and its counts are final.
-    /// Returns `false` while a job of it is pending.
-    ///
-    /// # Errors
-    /// When Redis fails; doing it again is safe.
-    pub async fn close(&self, run: &RunId) -> Result<bool, QueueError> {
-        for partition in 0..self.partitions {
-            let keys = self.keys(partition);
-            let mut call = CLOSE.prepare_invoke();
-            call.key(keys.run(run))
-                .key(keys.pending(run))
-                .key(keys.queued(run));
-            call.arg(KEEP_RUNS.as_secs());
-            let closed: u8 = call.invoke_async(&mut self.redis.commands()).await?;
-            if closed == 0 {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Forgets a worker that stops. A job that it still holds keeps it known until somebody has
     /// taken that over.
     ///
@@ -474,23 +466,37 @@ impl Queue {
     /// # Errors
     /// When Redis fails.
     pub async fn standing(&self, run: &RunId) -> Result<Standing, QueueError> {
-        let mut standing = Standing::default();
+        Ok(Standing::sum(self.standings(run).await?))
+    }
+
+    /// How a run stands in each partition.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn standings(&self, run: &RunId) -> Result<Vec<Standing>, QueueError> {
+        let mut standings = Vec::new();
         for partition in 0..self.partitions {
             let keys = self.keys(partition);
-            let (counts, pending): (HashMap<String, String>, u64) = redis::pipe()
-                .hgetall(keys.run(run))
-                .scard(keys.pending(run))
-                .query_async(&mut self.redis.commands())
-                .await?;
-            standing.pending += pending;
-            for (name, amount) in counts {
-                // `state` is no count.
-                if let Ok(amount) = amount.parse::<u64>() {
-                    *standing.counts.entry(name).or_default() += amount;
-                }
-            }
+            let [high, low] = Lane::ALL.map(|lane| keys.paused(lane));
+            let (fields, pending, high, low): (HashMap<String, String>, u64, bool, bool) =
+                redis::pipe()
+                    .hgetall(keys.run(run))
+                    .scard(keys.pending(run))
+                    .exists(high)
+                    .exists(low)
+                    .query_async(&mut self.redis.commands())
+                    .await?;
+            let lanes = Lane::ALL.into_iter().zip([high, low]);
+            standings.push(Standing {
+                pending,
+                paused_lanes: lanes
+                    .filter(|(_, paused)| *paused)
+                    .map(|(lane, _)| lane)
+                    .collect(),
+                ..Standing::read(fields)
+            });
         }
-        Ok(standing)
+        Ok(standings)
     }
 }
 

@@ -1,7 +1,7 @@
 -- Takes one job of one lane of one partition. Jobs whose retry is due join their lane first; then
 -- one whose worker fell silent goes before a new one.
 --
--- KEYS  1 lane   2 retry set of the lane
+-- KEYS  1 lane   2 retry set of the lane   3 whether the lane is paused
 -- ARGV  1 group   2 consumer   3 lease in ms
 -- Returns {losses, job}: a job is {entry id, deliveries, {field, value, ...}}, or false when there
 -- is none; `losses` counts entries that vanished from the stream while they were leased (0 unless
@@ -9,11 +9,13 @@
 --
 -- Guarantees: a leased job is given away only after its worker was silent for the whole lease, and
 -- every hand-over raises `deliveries`, so that (consumer, deliveries) names one lease for ever.
--- A stream or group that is missing is made.
+-- A stream or group that is missing is made. A lane that is paused gives nothing out, and what waits
+-- for another attempt goes on waiting.
 
 local lane, retry = KEYS[1], KEYS[2]
 local group, consumer, lease = ARGV[1], ARGV[2], ARGV[3]
 local PROMOTED_AT_ONCE = 64
+if redis.call('EXISTS', KEYS[3]) == 1 then return { 0, false } end
 
 local function with_group(...)
   local reply = redis.pcall(...)

@@ -63,7 +63,10 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "salience",
                 ],
             ),
-            ("serve", &["queue-depth", "naming-backlog", "listen"]),
+            (
+                "serve",
+                &["queue-depth", "naming-backlog", "lead", "listen"],
+            ),
             (
                 "backfill",
                 &[
@@ -93,7 +96,10 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ),
             ("runs", &["limit", "dataset"]),
             ("run", &["watch", "dataset"]),
-            ("cancel", &["dataset"]),
+            ("pause", &["lane", "all", "kind", "dataset"]),
+            ("resume", &["lane", "all", "kind", "dataset"]),
+            ("cancel", &["lane", "all", "dataset"]),
+            ("repair", &["watch", "dataset"]),
             ("dead", &["dataset"]),
             ("show", &["dataset"]),
             ("health", &["listen"]),

@@ -11,8 +11,10 @@ use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
 use sojourn::history::History;
 use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
-use sojourn::queue::{Counts, Failure, Lease, NewJob, Queue, Work, decode, encode};
-use sojourn::store::{JourneyReader, JourneyWriter, Meta, StoreError, UserResult, Written};
+use sojourn::queue::{Counts, Enqueued, Failure, Lease, NewJob, Queue, Work, decode, encode};
+use sojourn::store::{
+    JourneyReader, JourneyWriter, Meta, StoreError, UserRead, UserResult, Written,
+};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
@@ -107,6 +109,15 @@ impl ExtractionWorker {
         for _ in 0..MAX_CONFLICTS {
             let users: Vec<&str> = waiting.iter().map(|&at| found[at].user.as_str()).collect();
             let stored = patiently(stop, || self.reader.journeys_of_many(&users)).await?;
+            let metas = || stored.iter().flatten().flatten().map(|stored| &stored.meta);
+            if metas().any(|meta| meta.epoch == job.epoch && meta.attempt > lease.attempt()) {
+                // Or Redis has lost that attempt, with all that it queued; then the job is ours, and
+                // the next attempt is later.
+                let error = "a later attempt at this job has written results".to_owned();
+                return Err(Failure::Transient(error));
+            }
+            let is_newer = |stored: &UserRead| matches!(stored, Ok(Some(stored)) if stored.meta.epoch > job.epoch);
+            let newer: Vec<bool> = stored.iter().map(is_newer).collect();
             let results: Vec<UserResult> = waiting
                 .iter()
                 .zip(stored)
@@ -144,15 +155,16 @@ impl ExtractionWorker {
             // Twice is as good as once: what has been written by the first time has changed.
             let written = patiently(stop, || self.writer.write(&results, ttl)).await?;
             let mut changed = Vec::new();
+            let written = written.into_iter().zip(newer);
             for ((at, result), written) in waiting.into_iter().zip(results).zip(written) {
                 match written {
-                    Written::Written => {
+                    (Written::Written, _) => {
                         tally.add(&found[at].extraction, &result.journeys);
                         let wanting = result.journeys.iter().filter(|j| j.wants_name());
                         to_name[at] = wanting.count() as u32;
                     }
-                    Written::Stale => tally.users_newer += 1,
-                    Written::Changed => changed.push(at),
+                    (Written::Stale, true) => tally.users_newer += 1,
+                    (Written::Stale, false) | (Written::Changed, _) => changed.push(at),
                 }
             }
             waiting = changed;
@@ -173,6 +185,8 @@ impl ExtractionWorker {
     /// Ids follow from the job and the positions alone, so that the same users are in the same
     /// naming job whoever does this job again, and a naming job that is still waiting is not queued
     /// twice. One that is done is not queued again either: its journeys have names by then.
+    ///
+    /// Returns how many naming jobs there are.
     async fn enqueue_naming(
         &self,
         job: &ExtractJob,
@@ -181,7 +195,8 @@ impl ExtractionWorker {
         found: &[Found],
         to_name: &[u32],
         stop: &CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
+        let mut queued = 0;
         let groups = found
             .chunks(USERS_PER_NAME_JOB)
             .zip(to_name.chunks(USERS_PER_NAME_JOB));
@@ -215,9 +230,16 @@ impl ExtractionWorker {
                 let (run, lane) = (&lease.run, lease.lane);
                 self.names.enqueue(run, lane, partition as u32, &jobs)
             };
-            patiently(stop, enqueue).await?;
+            match patiently(stop, enqueue).await? {
+                Enqueued::Queued => queued += 1,
+                Enqueued::Cancelled => {}
+                Enqueued::Over => {
+                    let error = "the run is over for the naming queue".to_owned();
+                    return Err(Failure::Transient(error));
+                }
+            }
         }
-        Ok(())
+        Ok(queued)
     }
 }
 
@@ -252,7 +274,8 @@ impl Work for ExtractionWorker {
             // Before the job is settled: the run is not over while a naming job is pending, so
             // there must be no moment at which neither is.
             let position = number * USERS_PER_WRITE;
-            self.enqueue_naming(&job, lease, position, batch, &to_name, stop)
+            tally.naming_queued += self
+                .enqueue_naming(&job, lease, position, batch, &to_name, stop)
                 .await?;
         }
         Ok(tally.counts())
@@ -308,6 +331,8 @@ struct Tally {
     items_in_small_journeys: u64,
     items_without_terms: u64,
     items_beyond_history: u64,
+    /// Naming jobs: a run that knows fewer in the naming queue has lost some.
+    naming_queued: u64,
 }
 
 impl Tally {
@@ -333,6 +358,7 @@ impl Tally {
             ("items_in_small_journeys", self.items_in_small_journeys),
             ("items_without_terms", self.items_without_terms),
             ("items_beyond_history", self.items_beyond_history),
+            ("naming_queued", self.naming_queued),
         ]
     }
 }

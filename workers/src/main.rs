@@ -247,25 +247,13 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
     Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
 }
 
-/// Longest lease and drain. A worker that is silent for a day is dead.
-const DAY: f64 = 24.0 * 3600.0;
-
 /// A lease that runs out within a second is lost to the first pause of a busy machine.
 fn lease(text: &str) -> Result<Duration, String> {
-    seconds(text, 1.0)
+    settings::seconds(text, 1.0)
 }
 
 fn drain(text: &str) -> Result<Duration, String> {
-    seconds(text, 0.0)
-}
-
-fn seconds(text: &str, least: f64) -> Result<Duration, String> {
-    let refused = || format!("must be a number of seconds from {least} to {DAY}");
-    let seconds: f64 = text.parse().map_err(|_| refused())?;
-    if !(least..=DAY).contains(&seconds) {
-        return Err(refused());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| refused())
+    settings::seconds(text, 0.0)
 }
 
 #[cfg(test)]
@@ -276,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_lease_lasts_from_a_second_to_a_day() {
-        for (text, seconds) in [("1", 1.0), ("30", 30.0), ("1.5", 1.5), ("86400", DAY)] {
+        for (text, seconds) in [("1", 1.0), ("30", 30.0), ("1.5", 1.5), ("86400", 86_400.0)] {
             let expected = Duration::from_secs_f64(seconds);
             assert_eq!(lease(text), Ok(expected), "{text}");
         }

@@ -1,5 +1,6 @@
 //! What the subcommands do.
 
+mod control;
 mod dead;
 mod demo;
 mod health;
@@ -59,7 +60,14 @@ pub async fn run(cli: Cli) -> Result<Done> {
         Command::Run { id, watch, local } => {
             runs::show(&cli.redis, &local, &id, watch, output).await
         }
-        Command::Cancel { id, local } => runs::cancel(&cli.redis, &local, &id, output).await,
+        Command::Pause(args) => control::pause(&cli.redis, &args, output).await,
+        Command::Resume(args) => control::resume(&cli.redis, &args, output).await,
+        Command::Cancel { target, local } => {
+            control::cancel(&cli.redis, &local, &target, output).await
+        }
+        Command::Repair { id, watch, local } => {
+            runs::repair(&cli.redis, &local, &id, watch, output).await
+        }
         Command::Health { listen } => health::health(listen, output).await,
         Command::Dead(args) => dead::dead(&cli.redis, args, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,

@@ -1,17 +1,18 @@
-//! `sojourn backfill`, `recompute`, `runs`, `run` and `cancel`
+//! `sojourn backfill`, `recompute`, `repair`, `runs` and `run`
 
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 use sojourn::queue::{Lane, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, RunArgs, ScopeArgs};
 use sojourn_scheduler::code::CommandError;
 use sojourn_scheduler::local::{LocalDeployment, LocalOptions};
-use sojourn_scheduler::record::{RunState, RunStatus};
-use sojourn_scheduler::register::Register;
+use sojourn_scheduler::record::{PausedLane, RunRecord, RunState, RunStatus};
+use sojourn_scheduler::register::{self, Register};
 use sojourn_scheduler::trigger::{Request, RunKind, Scope, parse_time};
 use sojourn_scheduler::{cohort, inbox, progress};
 
@@ -110,11 +111,29 @@ fn read_users(file: &Path) -> Result<Vec<String>> {
 
 /// Asks for a run, and follows it where that was asked for or nobody else would work on it.
 async fn run(session: Session, request: Request, watch: bool, output: Output) -> Result<Done> {
+    let id = inbox::submit(&session.redis, &request).await?;
+    work_on(session, id, watch, output).await
+}
+
+/// Lets a run begin again, and follows it likewise.
+pub async fn repair(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    id: &RunId,
+    watch: bool,
+    output: Output,
+) -> Result<Done> {
+    let session = Session::open(redis, local.dataset.as_deref()).await?;
+    Register::new(&session.redis).repair(id).await?;
+    work_on(session, id.clone(), watch, output).await
+}
+
+/// Follows a run where that was asked for, or where there are no workers unless this starts some.
+async fn work_on(session: Session, id: RunId, watch: bool, output: Output) -> Result<Done> {
     let mut deployment = match session.logs() {
         Some(logs) => Some(session.deploy(&logs, LOCAL, |_| {})?),
         None => None,
     };
-    let id = inbox::submit(&session.redis, &request).await?;
     let done = if watch || session.is_private() {
         follow(&session, &id, deployment.as_mut(), output).await
     } else {
@@ -176,7 +195,15 @@ pub async fn list(
 ) -> Result<Done> {
     let session = Session::open(redis, local.dataset.as_deref()).await?;
     let runs = Register::new(&session.redis).runs(limit).await?;
+    let paused = register::paused_lanes(&Queues::open(&session.redis).await?).await?;
     if output.json {
+        let runs: Vec<Listed> = runs
+            .iter()
+            .map(|record| Listed {
+                record,
+                paused_lanes: lanes_of(record, &paused),
+            })
+            .collect();
         println!("{}", serde_json::to_string(&runs)?);
     } else if runs.is_empty() {
         println!("no runs yet; `sojourn backfill DATASET` asks for one");
@@ -203,8 +230,28 @@ pub async fn list(
             );
         }
     }
+    if !output.json && !paused.is_empty() {
+        let lanes: Vec<String> = paused.iter().map(ToString::to_string).collect();
+        let lanes = lanes.join(", ");
+        println!("paused lanes: {lanes}; `sojourn resume --all` lets them go on");
+    }
     session.close().await;
     Ok(Done::Well)
+}
+
+/// A run as it is listed.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    record: &'a RunRecord,
+    paused_lanes: Vec<PausedLane>,
+}
+
+/// Those of the paused lanes that the jobs of a run are in.
+fn lanes_of(record: &RunRecord, paused: &[PausedLane]) -> Vec<PausedLane> {
+    let lane = record.lane_to_go();
+    let ours = paused.iter().filter(|paused| Some(paused.lane) == lane);
+    ours.copied().collect()
 }
 
 pub async fn show(
@@ -227,34 +274,10 @@ pub async fn show(
     done
 }
 
-pub async fn cancel(
-    redis: &RedisArgs,
-    local: &LocalArgs,
-    id: &RunId,
-    output: Output,
-) -> Result<Done> {
-    let session = Session::open(redis, local.dataset.as_deref()).await?;
-    let queues = Queues::open(&session.redis).await?;
-    let register = Register::new(&session.redis);
-    let cancelled = register.cancel(id, &queues).await?;
-    if output.json {
-        println!("{}", serde_json::json!({"run": id, "cancelled": cancelled}));
-    } else if cancelled {
-        println!("run {id} is cancelled; results that it wrote stay");
-    } else {
-        println!(
-            "run {id} was over already: {}",
-            register.run(id).await?.state.as_str()
-        );
-    }
-    session.close().await;
-    Ok(Done::Well)
-}
-
 fn ending(status: &RunStatus) -> Done {
     let well = match status.record.state {
-        RunState::Planning | RunState::Running => true,
-        RunState::Done => status.dead() == 0,
+        RunState::Planning | RunState::Running | RunState::Paused => true,
+        RunState::Done => status.dead() == 0 && status.lost == 0,
         RunState::Failed | RunState::Cancelled => false,
     };
     if well {
@@ -281,6 +304,27 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
     }
     if let Some(waiting) = &record.waiting {
         println!("  waiting    {waiting}");
+    }
+    if record.state == RunState::Paused {
+        println!("  paused     `sojourn resume {}` lets it go on", record.id);
+    }
+    if let Some(what) = (record.state != RunState::Paused)
+        .then(|| progress::paused(status))
+        .flatten()
+    {
+        println!("  paused     {what}; `sojourn resume --lane LANE` or `--all` lets it go on");
+    }
+    if record.restarts > 0 {
+        println!(
+            "  restarts   {}; counts of jobs are those since",
+            record.restarts
+        );
+    }
+    if status.lost > 0 {
+        println!(
+            "  lost       {} jobs that Redis has lost; `sojourn repair {}` does what is missing",
+            status.lost, record.id
+        );
     }
     if let Some(request) = &record.request {
         println!("  dataset    {}", request.dataset);

@@ -12,6 +12,7 @@ pub async fn serve(redis: &RedisArgs, args: ServeArgs) -> Result<Done> {
     let options = SchedulerOptions {
         queue_depth: args.queue_depth,
         naming_backlog: args.naming_backlog,
+        lead: args.lead,
         ..SchedulerOptions::default()
     };
     let scheduler = Scheduler::new(&redis, options).await?;
