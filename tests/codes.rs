@@ -9,12 +9,12 @@ use redis::AsyncCommands;
 use serde_json::Value;
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
-use sojourn::queue::{Kind, Lane, NewJob, Queue, QueueError};
+use sojourn::queue::{Enqueued, Kind, Lane, NewJob, Queue, QueueError};
 use sojourn::run::RunId;
 use support::{Running, Server, command, said, small_dataset, wait_for_async};
 
 /// What became of a write by a script, the way in which most writes are done.
-async fn write(queue: &Queue) -> Result<bool, QueueError> {
+async fn write(queue: &Queue) -> Result<Enqueued, QueueError> {
     let run = RunId::parse("1763947200000-0").expect("an id");
     // One that is pending is not written again.
     static NUMBER: AtomicUsize = AtomicUsize::new(0);

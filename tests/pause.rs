@@ -9,7 +9,7 @@ use redis::AsyncCommands;
 use serde_json::Value;
 use sojourn::connection::Redis;
 use sojourn::keys::PartitionKeys;
-use sojourn::queue::{Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal};
+use sojourn::queue::{Enqueued, Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal};
 use sojourn::run::RunId;
 use support::{Running, Server, command, json, said, small_dataset, wait_for};
 
@@ -41,7 +41,7 @@ async fn queue(server: &Server) -> (Redis, Queue, PartitionKeys) {
 
 async fn enqueue(queue: &Queue, run: &RunId, ids: &[&str]) {
     let queued = queue.enqueue(run, Lane::Low, 0, &jobs(ids)).await;
-    assert!(queued.unwrap());
+    assert_eq!(queued.unwrap(), Enqueued::Queued);
 }
 
 async fn plan(queue: &Queue) -> Option<u64> {
@@ -180,7 +180,7 @@ async fn a_paused_run_can_be_cancelled_and_a_cancelled_one_does_not_go_on() {
     }
     assert!(!queue.standing(&run()).await.unwrap().paused);
     let queued = queue.enqueue(&run(), Lane::Low, 0, &jobs(&["c"])).await;
-    assert!(!queued.unwrap(), "it is cancelled for ever");
+    assert_eq!(queued.unwrap(), Enqueued::Cancelled, "for ever");
     assert_eq!(take_all(&queue).await, [""; 0]);
 }
 

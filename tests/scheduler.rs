@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
 use sojourn::journey::JourneyParams;
-use sojourn::queue::{Lane, NewJob, Outcome, Queue, Queues};
+use sojourn::queue::{Enqueued, Lane, NewJob, Outcome, Queue, Queues};
 use sojourn::run::RunId;
 use sojourn_scheduler::cohort::{self, CohortError};
 use sojourn_scheduler::inbox::{self, Inbox};
@@ -155,7 +155,7 @@ async fn extraction_waits_while_too_many_names_do() {
         let queued = names
             .enqueue(&other, Lane::Low, partition, &[job(id)])
             .await;
-        assert!(queued.unwrap());
+        assert_eq!(queued.unwrap(), Enqueued::Queued);
     }
     let options = SchedulerOptions {
         naming_backlog: 2,

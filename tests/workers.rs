@@ -11,7 +11,7 @@ use sojourn::job::{ExtractJob, Selection};
 use sojourn::journey::{JourneyParams, NameSource};
 use sojourn::naming::Namer;
 use sojourn::queue::{
-    Counts, Failure, Kind, Lane, Lease, NewJob, Outcome, Queue, Standing, Work, encode,
+    Counts, Enqueued, Failure, Kind, Lane, Lease, NewJob, Outcome, Queue, Standing, Work, encode,
 };
 use sojourn::run::{Epoch, RunId};
 use sojourn::store::JourneyReader;

@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use sojourn::connection::Redis;
-use sojourn::queue::{Kind, Lane, Lease, Letter, NewJob, Outcome, Queue};
+use sojourn::queue::{Enqueued, Kind, Lane, Lease, Letter, NewJob, Outcome, Queue};
 use sojourn::run::RunId;
 
 const LEASE: Duration = Duration::from_secs(600);
@@ -35,7 +35,8 @@ async fn enqueue(queue: &Queue, run: &RunId, id: &str) {
         payload: id.into(),
         size: None,
     };
-    assert!(queue.enqueue(run, Lane::Low, 0, &[job]).await.unwrap());
+    let enqueued = queue.enqueue(run, Lane::Low, 0, &[job]).await;
+    assert_eq!(enqueued.unwrap(), Enqueued::Queued);
 }
 
 async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use sojourn::connection::Redis;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::naming::Namer;
-use sojourn::queue::{Kind, Lane, Lease, NewJob, Outcome, Queue, RetryPolicy, Work, encode};
+use sojourn::queue::{
+    Enqueued, Kind, Lane, Lease, NewJob, Outcome, Queue, RetryPolicy, Work, encode,
+};
 use sojourn::run::{Epoch, RunId};
 use sojourn::store::{JourneyWriter, Meta, UserResult, Written};
 use sojourn_workers::naming::NamingWorker;
@@ -48,12 +50,8 @@ async fn naming_job(redis: &Redis, namer: Namer) -> (Queue, NamingWorker) {
         payload: payload.unwrap(),
         size: None,
     };
-    assert!(
-        queue
-            .enqueue(&run_id(), Lane::Low, 0, &[job])
-            .await
-            .unwrap()
-    );
+    let enqueued = queue.enqueue(&run_id(), Lane::Low, 0, &[job]).await;
+    assert_eq!(enqueued.unwrap(), Enqueued::Queued);
     (queue, NamingWorker::new(redis, namer))
 }
 

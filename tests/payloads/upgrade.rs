@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use sojourn::journey::JourneyParams;
-use sojourn::queue::{Lane, NewJob, Outcome, Queue, Queues};
+use sojourn::queue::{Enqueued, Lane, NewJob, Outcome, Queue, Queues};
 use sojourn::run::RunId;
 use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::register::Register;
@@ -25,7 +25,8 @@ async fn enqueue(queue: &Queue, id: &str, payload: Vec<u8>) {
         payload,
         size: None,
     };
-    assert!(queue.enqueue(&run(), Lane::Low, 0, &[job]).await.unwrap());
+    let enqueued = queue.enqueue(&run(), Lane::Low, 0, &[job]).await;
+    assert_eq!(enqueued.unwrap(), Enqueued::Queued);
 }
 
 /// The same job as a build would write it whose layout has changed.

@@ -42,6 +42,8 @@ pub struct Letter {
 pub struct Run {
     pub pending: BTreeSet<String>,
     pub counts: BTreeMap<String, u64>,
+    /// Jobs that follow from others and were queued.
+    followed: BTreeSet<String>,
     pub is_cancelled: bool,
 }
 
@@ -89,6 +91,13 @@ impl Model {
         entry.place = self.places;
         entry.held = None;
         self.lanes[at(lane)].push(entry);
+    }
+
+    /// Queues a job that follows from another, once.
+    pub fn follow(&mut self, run: usize, lane: Lane, job: &str, size: u64) {
+        if self.runs[run].followed.insert(job.into()) {
+            self.enqueue(run, lane, job, size);
+        }
     }
 
     /// Queues a job unless it is pending.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::queue::{Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal, Replayed};
+use sojourn::queue::{Enqueued, Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal, Replayed};
 use sojourn::run::RunId;
 
 use crate::model::{Entry, Letter, Model};
@@ -160,12 +160,12 @@ impl<'a> Trial<'a> {
             .enqueue(&self.runs[run], lane, 0, &[job(&id)])
             .await?;
         same!(
-            queued,
+            queued == Enqueued::Queued,
             !self.model.runs[run].is_cancelled,
             "whether a job may be queued"
         );
-        if queued {
-            self.model.enqueue(run, lane, &id, id.len() as u64);
+        if queued == Enqueued::Queued {
+            self.model.follow(run, lane, &id, id.len() as u64);
         }
         Ok(())
     }
