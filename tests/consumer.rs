@@ -270,7 +270,7 @@ async fn a_job_that_fails_as_often_as_it_may_is_given_up_and_its_crashes_count_a
     let attempts = fails.0.lock().unwrap().clone();
     assert_eq!(attempts, [(0, 2), (1, 2), (2, 2), (3, 2)]);
     let letter = queue.letters(0, None).await.unwrap().pop().unwrap();
-    assert_eq!(letter.error, "no disk (after 4 attempts)");
+    assert_eq!(letter.error, "SJ401: no disk (after 4 attempts)");
     assert_eq!((letter.failures, letter.crashes), (Some(4), Some(2)));
 }
 

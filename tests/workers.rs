@@ -252,6 +252,7 @@ async fn an_attempt_that_redis_has_lost_is_caught_up_with_and_everything_is_coun
             keys.lane(Lane::Low),
             keys.run(&run(1)),
             keys.pending(&run(1)),
+            keys.queued(&run(1)),
         ];
         let () = connection.del(&forgotten).await.unwrap();
     }

@@ -307,7 +307,7 @@ async fn a_job_that_kills_its_workers_ends_as_a_letter_that_says_so_and_can_be_r
     let letter = &listed["letters"][0];
     assert_eq!(
         letter["error"],
-        "2 workers died or fell silent while they held this job"
+        "SJ403: 2 workers died or fell silent while they held this job"
     );
     let counts = ["failures", "crashes", "attempts"].map(|name| letter[name].as_u64());
     assert_eq!(counts, [Some(0), Some(2), Some(3)], "{letter}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use redis::AsyncCommands;
-use sojourn::queue::{Kind, Lane, Outcome, Queue, Renewal, Replayed};
+use sojourn::queue::{KeptCounts, Kind, Lane, Outcome, Queue, Renewal, Replayed};
 
 use crate::support::{Server, wait_for_async};
 use crate::{LEASE, NO_LEASE, enqueue, give_up, letters, queue, run, take};
@@ -110,7 +110,12 @@ async fn what_is_cancelled_forgotten_or_queued_again_is_not_replayed_and_the_let
     give_up(&queue, "e").await;
     let letter = letters(&queue).await.pop().unwrap();
 
-    // An extraction that is done again queues the naming that follows from it.
+    // The run begins again, and another job dies.
+    let nothing = KeptCounts::default();
+    let begun = queue.begin_again(&run(), Lane::Low, 1, nothing).await;
+    begun.unwrap();
+    enqueue(&queue, &run(), "b").await;
+    give_up(&queue, "e").await;
     enqueue(&queue, &run(), "a").await;
     assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Queued);
     let lease = take(&queue, "w", LEASE).await.unwrap();

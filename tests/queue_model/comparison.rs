@@ -100,7 +100,9 @@ impl Trial<'_> {
         }
         let keys = self.redis.keys().partition(Kind::Extract, 0);
         let allowed = [keys.lane(Lane::High), keys.lane(Lane::Low), keys.dead()];
-        let runs = [0, 1].map(|run| keys.run(&self.runs[run]));
+        let runs = self.runs.iter();
+        let runs = runs.flat_map(|run| [keys.run(run), keys.queued(run)]);
+        let runs: Vec<String> = runs.collect();
         let mut connection = self.redis.commands();
         let left: Vec<String> = connection.keys("*").await?;
         for key in left {
