@@ -283,7 +283,7 @@ impl Scheduler {
                 continue;
             }
             self.top_up(&record.id).await?;
-            self.end_if_done(&record).await?;
+            self.end_if_done(record).await?;
             // Each run may have waited for its storage.
             self.health.fetched();
         }

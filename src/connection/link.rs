@@ -37,10 +37,13 @@ enum Connector {
     /// To whichever server the sentinels say is the primary.
     Sentinel(Mutex<SentinelClient>),
     /// To all nodes of a cluster.
-    Cluster {
-        commands: ClusterClient,
-        blocking: ClusterClient,
-    },
+    Cluster(Box<ClusterClients>),
+}
+
+/// They differ in how long they wait for a reply.
+struct ClusterClients {
+    commands: ClusterClient,
+    blocking: ClusterClient,
 }
 
 /// One generation of connections, all to the same servers.
@@ -141,10 +144,10 @@ impl Links {
                     builder.build().map_err(misused)
                 };
                 let links = Links {
-                    connector: Connector::Cluster {
+                    connector: Connector::Cluster(Box::new(ClusterClients {
                         commands: cluster(options.timeout)?,
                         blocking: cluster(options.timeout + MAX_BLOCK)?,
-                    },
+                    })),
                     current: RwLock::default(),
                     ..links
                 };
@@ -213,7 +216,8 @@ impl Links {
                     Err(RedisError::from(error))
                 })?
             }
-            Connector::Cluster { commands, blocking } => {
+            Connector::Cluster(clients) => {
+                let (commands, blocking) = (&clients.commands, &clients.blocking);
                 return Ok(Link {
                     commands: Commands::Cluster(commands.get_async_connection().await?),
                     blocking: Blocking::Cluster(blocking.get_async_connection().await?),

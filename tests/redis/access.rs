@@ -30,14 +30,19 @@ fn commands() -> Vec<String> {
 fn introduce(server: &Server) {
     for node in &server.nodes {
         for command in commands() {
-            let _: String = node.ask(&command).unwrap_or_else(|error| panic!("{command}: {error}"));
+            let _: String = node
+                .ask(&command)
+                .unwrap_or_else(|error| panic!("{command}: {error}"));
         }
     }
 }
 
 /// How a role reaches the server.
 fn access(server: &Server, role: &str) -> Access {
-    let command = commands().into_iter().find(|command| command.contains(role)).unwrap();
+    let command = commands()
+        .into_iter()
+        .find(|command| command.contains(role))
+        .unwrap();
     let mut words = command.split_whitespace();
     let user = words.nth(2).unwrap();
     let password = words.find_map(|word| word.strip_prefix('>')).unwrap();
@@ -70,14 +75,25 @@ fn work_of_every_role(server: &Server) {
     let status = scheduler.ask(&["backfill", &dataset, "--watch"]);
     assert_counted_once(&status, USERS);
     let run = status["id"].as_str().unwrap();
+    let repaired = scheduler.ask(&["repair", run, "--watch"]);
+    assert_counted_once(&repaired, USERS);
     let users = folder.path().join("users.txt");
     std::fs::write(&users, "u1\nu2\n").unwrap();
     let users = users.display().to_string();
     let recompute = scheduler.ask(&["recompute", &dataset, "--users", &users, "--watch"]);
     assert_eq!(recompute["counts"]["users"], 2);
-    scheduler.ask(&["runs"]);
-    scheduler.ask(&["cancel", run]);
-    scheduler.ask(&["show", "u1"]);
+    for arguments in [
+        &["runs"][..],
+        &["pause", "--lane", "low"],
+        &["resume", "--lane", "low"],
+        &["dead", "list"],
+        &["dead", "drop", "--all"],
+        &["cancel", run],
+        &["cancel", "--all"],
+        &["show", "u1"],
+    ] {
+        scheduler.ask(arguments);
+    }
     assert_eq!(refused(server), [""; 0]);
 
     // A reader reads results, and that is all.
@@ -86,7 +102,12 @@ fn work_of_every_role(server: &Server) {
     assert_eq!(refused(server), [""; 0]);
     for refused in [&["runs"][..], &["backfill", &dataset]] {
         let output = reader.command("sojourn", refused).output().unwrap();
-        assert_eq!(output.status.code(), Some(3), "{refused:?}: {}", said(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(3),
+            "{refused:?}: {}",
+            said(&output)
+        );
     }
 }
 
@@ -128,6 +149,9 @@ fn a_user_may_not_do_what_is_not_its_part() {
     for (role, command) in forbidden {
         let tried = format!("ACL DRYRUN sojourn-{role} {command}");
         let answer: String = server.nodes[0].ask(&tried).unwrap();
-        assert!(answer.contains("no permissions"), "{role}: {command}: {answer}");
+        assert!(
+            answer.contains("no permissions"),
+            "{role}: {command}: {answer}"
+        );
     }
 }

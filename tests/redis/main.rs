@@ -1,5 +1,6 @@
 //! Redis as it is run in production: clusters, sentinels, TLS, users with few rights.
 
+mod access;
 mod cluster;
 mod deployment;
 mod sentinel;
