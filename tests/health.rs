@@ -1,7 +1,6 @@
 //! Real processes say whether they do their work, and what they wait for.
 
 // Only that it hangs is of use here.
-#[allow(dead_code)]
 #[path = "support/llm.rs"]
 mod llm;
 mod support;

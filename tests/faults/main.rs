@@ -28,8 +28,6 @@ mod sleepers;
 mod soak;
 mod workers_killed;
 
-// Others use the rest of it.
-#[allow(dead_code)]
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/mod.rs"]
