@@ -81,7 +81,7 @@ soak: nextest redis ## Break processes, servers and networks for 40 minutes, and
 	cargo build --workspace --bins --tests --locked
 	rm -rf target/faults
 	status=0; \
-	  SOJOURN_SOAK=1 cargo nextest run --workspace --locked --test faults --no-fail-fast || status=$$?; \
+	  SOJOURN_SOAK=1 cargo nextest run --workspace --locked --test faults --test queue_model --no-fail-fast || status=$$?; \
 	  cat target/faults/*/*.txt; exit $$status
 
 bench: toolchain ## Measure speed against named competitors

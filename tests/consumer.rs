@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use sojourn::health::Contact;
 use sojourn::queue::{
     Consumer, ConsumerOptions, Counts, Failure, Kind, Lane, Lease, NewJob, Outcome, Queue,
     RetryPolicy, Summary, Unusable, Work,
@@ -78,7 +79,12 @@ impl Worker {
 struct Notes(Arc<std::sync::Mutex<Vec<String>>>);
 
 impl Work for Notes {
-    async fn perform(&self, lease: &Lease, _: &CancellationToken) -> Result<Counts, Failure> {
+    async fn perform(
+        &self,
+        lease: &Lease,
+        _: &CancellationToken,
+        _: Contact,
+    ) -> Result<Counts, Failure> {
         self.0.lock().unwrap().push(lease.job.clone());
         Ok(vec![("users", 1)])
     }
@@ -128,7 +134,12 @@ struct Patient {
 }
 
 impl Work for Patient {
-    async fn perform(&self, _: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
+    async fn perform(
+        &self,
+        _: &Lease,
+        stop: &CancellationToken,
+        _: Contact,
+    ) -> Result<Counts, Failure> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
         self.begun.notify_one();
         tokio::select! {
@@ -235,7 +246,12 @@ async fn a_job_that_kills_its_workers_is_given_up() {
 struct Fails(Arc<std::sync::Mutex<Vec<(u32, u32)>>>);
 
 impl Work for Fails {
-    async fn perform(&self, lease: &Lease, _: &CancellationToken) -> Result<Counts, Failure> {
+    async fn perform(
+        &self,
+        lease: &Lease,
+        _: &CancellationToken,
+        _: Contact,
+    ) -> Result<Counts, Failure> {
         self.0.lock().unwrap().push((lease.failures, lease.crashes));
         Err(Failure::Transient("no disk".into()))
     }
@@ -278,7 +294,12 @@ async fn a_job_that_fails_as_often_as_it_may_is_given_up_and_its_crashes_count_a
 async fn a_job_that_panics_is_tried_again_and_the_worker_goes_on() {
     struct Panics(AtomicUsize);
     impl Work for Panics {
-        async fn perform(&self, _: &Lease, _: &CancellationToken) -> Result<Counts, Failure> {
+        async fn perform(
+            &self,
+            _: &Lease,
+            _: &CancellationToken,
+            _: Contact,
+        ) -> Result<Counts, Failure> {
             assert!(
                 self.0.fetch_add(1, Ordering::SeqCst) > 0,
                 "the first attempt panics"

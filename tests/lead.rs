@@ -155,7 +155,8 @@ async fn the_register_listens_to_the_scheduler_that_leads_and_to_no_other() {
     refused(late.create(&next, &request).await.map(|()| true));
     refused(late.start(&run, "other", 2, 2, 0).await);
     refused(late.note_waiting(&run, "nothing").await.map(|()| true));
-    refused(late.begin_again(&run, 9).await);
+    let record = late.run(&run).await.unwrap();
+    refused(late.begin_again(&record, 9).await);
     refused(late.end(&run, RunState::Done, None).await);
     refused(late.active_runs().await.map(|_| true));
     let copied = cohort::snapshot(&redis, &late, &run, "new").await;

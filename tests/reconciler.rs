@@ -328,7 +328,9 @@ async fn naming_jobs_whose_entries_vanished_are_queued_again_and_names_that_are_
         // The first is named, and nobody knows of the others any more.
         let first = queue.take("w", Lane::Low, partition, lease).await.unwrap();
         let Some(first) = first else { continue };
-        let counts = worker.perform(&first, &CancellationToken::new()).await;
+        let counts = worker
+            .perform(&first, &CancellationToken::new(), support::contact())
+            .await;
         let done = Outcome::Done(counts.unwrap());
         assert!(queue.settle("w", &first, &done).await.unwrap());
         named += 1;

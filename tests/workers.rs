@@ -121,7 +121,9 @@ async fn take(queue: &Queue, worker: &str, lease: Duration) -> Option<Lease> {
 
 async fn perform(work: &impl Work, lease: &Lease) -> Counts {
     let never = CancellationToken::new();
-    work.perform(lease, &never).await.unwrap()
+    work.perform(lease, &never, support::contact())
+        .await
+        .unwrap()
 }
 
 async fn settle(queue: &Queue, worker: &str, lease: &Lease, counts: Counts) {
@@ -260,8 +262,11 @@ async fn an_attempt_that_redis_has_lost_is_caught_up_with_and_everything_is_coun
     let never = CancellationToken::new();
     for attempt in [1, 2] {
         assert_eq!(lease.attempt(), attempt);
-        let overtaken = line.extraction.perform(&lease, &never).await;
-        let Err(Failure::Transient(error)) = overtaken else {
+        let overtaken = line
+            .extraction
+            .perform(&lease, &never, support::contact())
+            .await;
+        let Err(Failure::Busy { error, .. }) = overtaken else {
             panic!("{overtaken:?}");
         };
         assert!(error.contains("later attempt"), "{error}");

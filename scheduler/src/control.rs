@@ -74,20 +74,22 @@ impl Register {
     /// was about a cohort, as who was in that is not known any more.
     pub async fn repair(&self, id: &RunId) -> Result<(), RegisterError> {
         let record = self.run(id).await?;
-        let reason = match (record.state, record.request.map(|request| request.scope)) {
-            (RunState::Done, Some(Scope::Cohort(_))) => {
-                "who was in its cohort is not known any more; recompute the cohort again".into()
-            }
-            (RunState::Paused, _) => format!("it is paused; `sojourn resume {id}` first"),
-            (RunState::Planning, _) => "it is not planned yet, and has nothing to lose".into(),
-            (state @ (RunState::Failed | RunState::Cancelled), _) => {
+        let reason = match record.state {
+            RunState::Paused => format!("it is paused; `sojourn resume {id}` first"),
+            RunState::Planning => "it is not planned yet, and has nothing to lose".into(),
+            state @ (RunState::Failed | RunState::Cancelled) => {
                 format!("it is {}; ask for it again", state.as_str())
             }
-            (RunState::Running | RunState::Done, _) => {
-                if self.restart(id, "").await? {
+            RunState::Running | RunState::Done => {
+                if self.restart(&record, "").await? {
                     return Ok(());
                 }
-                "it has just changed; look at it with `sojourn run`".into()
+                let scope = record.request.map(|request| request.scope);
+                if matches!(scope, Some(Scope::Cohort(_))) {
+                    "who was in its cohort is not known any more; recompute the cohort again".into()
+                } else {
+                    "it has just changed; look at it with `sojourn run`".into()
+                }
             }
         };
         let run = id.clone();

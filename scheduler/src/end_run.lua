@@ -18,9 +18,10 @@ local state = redis.call('HGET', KEYS[1], 'state')
 local may_end = state == 'planning' or state == 'running' or (state == 'paused' and ARGV[1] == 'cancelled')
 if not may_end then return 0 end
 if ARGV[5] ~= '' and (redis.call('HGET', KEYS[1], 'reopened') or '0') ~= ARGV[5] then return 0 end
+-- First something that a server without memory does not refuse, or it would refuse what follows.
+redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], 'state', ARGV[1])
 for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('UNLINK', KEYS[2])
 redis.call('SREM', KEYS[3], ARGV[3])
 return 1

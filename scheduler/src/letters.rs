@@ -187,10 +187,6 @@ impl Letters {
                         None => {
                             let why = self.why_not(run).await?;
                             over.insert(run.clone(), why);
-                            if why.is_none() {
-                                // What follows from the jobs must find its queue open.
-                                self.queues.name.reopen(run).await?;
-                            }
                             why
                         }
                     };
@@ -211,8 +207,6 @@ impl Letters {
                 if self.register.reopen(&run).await? {
                     reopened.insert(run.clone());
                 }
-                // A scheduler may have closed it again, before it found the run reopened.
-                self.queues.name.reopen(&run).await?;
                 runs.insert(run);
             }
             Ok(())

@@ -7,5 +7,7 @@
 
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'planning' and state ~= 'running' and state ~= 'paused' then return 0 end
+-- First something that a server without memory does not refuse, or it would refuse what follows.
+redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'state', 'paused')
 return 1

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use sojourn::queue::{KeptCounts, Lane, Missing, NewJob, Queue, QueueError, Queues};
+use sojourn::queue::{KeptCounts, Kind, Lane, Missing, NewJob, Queue, QueueError, Queues};
 use sojourn::run::RunId;
 use tokio::time::Instant;
 
 use crate::active::Active;
-use crate::record::RunState;
+use crate::record::{RunRecord, RunState};
 use crate::register::{Register, RegisterError};
 
 /// How often a run begins again by itself. What is lost once was an accident; what is lost every
@@ -50,38 +50,47 @@ impl Reconciler {
         }
     }
 
+    /// Forgets what the last look did not find: another scheduler has led since.
+    pub fn forget(&mut self) {
+        self.missed = Default::default();
+    }
+
     /// Looks at runs that are running, if it is time. Jobs that two looks in a row have missed are
-    /// queued again; naming jobs, which no plan has, are counted as lost.
+    /// queued again; naming jobs, which no plan has, are counted as lost, and so are all of a run that
+    /// was reopened, which has no plan any more.
     pub async fn look(
         &mut self,
         queues: &Queues,
         register: &Register,
         runs: &mut HashMap<RunId, Active>,
-        running: &[RunId],
+        running: &[RunRecord],
     ) -> Result<(), RegisterError> {
         if self.looked.is_some_and(|at| at.elapsed() < self.every) {
             return Ok(());
         }
-        for run in running {
-            let Some(active) = runs.get_mut(run) else {
-                continue;
-            };
+        for record in running {
+            let run = &record.id;
+            queues.extract.keep(run).await?;
+            queues.name.keep(run).await?;
             let partitions = queues.extract.standings(run).await?;
-            active.go_back_to(&partitions);
+            if let Some(active) = runs.get_mut(run) {
+                active.go_back_to(&partitions);
+            }
             let paused = partitions.iter().any(|standing| standing.paused)
                 || queues.name.standing(run).await?.paused;
-            if paused {
-                unpause(queues, register, run, active.lane).await?;
+            if let Some(request) = record.request.as_ref().filter(|_| paused) {
+                unpause(queues, register, run, request.lane).await?;
             }
         }
+        let ids: Vec<RunId> = running.iter().map(|record| record.id.clone()).collect();
         for (queue, missed) in [&queues.extract, &queues.name]
             .into_iter()
             .zip(&mut self.missed)
         {
-            let now = queue.missing(running).await?;
+            let now = queue.missing(&ids).await?;
             let (proven, new) = now.into_iter().partition(|job| missed.contains(job));
             // Only then: a call that fails is made again at the next look.
-            mend(queue, runs, proven).await?;
+            mend(queue, runs, running, proven).await?;
             *missed = new;
         }
         self.looked = Some(Instant::now());
@@ -100,6 +109,11 @@ async fn unpause(
     if register.run(run).await?.state == RunState::Running {
         queues.extract.resume(run, lane).await?;
         queues.name.resume(run, lane).await?;
+        // This process may have been held up in between, and somebody has paused the run.
+        if register.run(run).await?.state == RunState::Paused {
+            queues.extract.pause(run, lane).await?;
+            queues.name.pause(run, lane).await?;
+        }
     }
     Ok(())
 }
@@ -107,6 +121,7 @@ async fn unpause(
 async fn mend(
     queue: &Queue,
     runs: &HashMap<RunId, Active>,
+    running: &[RunRecord],
     proven: HashSet<Missing>,
 ) -> Result<(), QueueError> {
     let mut by_partition: HashMap<(RunId, u32), Vec<String>> = HashMap::new();
@@ -120,26 +135,29 @@ async fn mend(
     }
     let kind = queue.kind();
     for ((run, partition), jobs) in by_partition {
-        let Some(active) = runs.get(&run) else {
+        let Some(record) = running.iter().find(|record| record.id == run) else {
             continue;
         };
+        let active = runs.get(&run);
         let (mut planned, mut lost): (Vec<NewJob>, Vec<String>) = (Vec::new(), Vec::new());
         for job in jobs {
-            match active.job(partition, &job) {
-                Some(job) if kind == sojourn::queue::Kind::Extract => planned.push(job.clone()),
+            match active.and_then(|active| active.job(partition, &job)) {
+                Some(job) if kind == Kind::Extract => planned.push(job.clone()),
                 _ => lost.push(job),
             }
         }
-        let restarts = active.restarts;
-        let requeued = queue
-            .requeue(&run, active.lane, partition, restarts, &planned)
-            .await?;
-        if requeued > 0 {
-            tracing::warn!(%run, %kind, partition, requeued, "jobs had vanished from the queue; queued again");
+        let restarts = record.restarts;
+        if let Some(active) = active {
+            let requeued = queue
+                .requeue(&run, active.lane, partition, restarts, &planned)
+                .await?;
+            if requeued > 0 {
+                tracing::warn!(%run, %kind, partition, requeued, "jobs had vanished from the queue; queued again");
+            }
         }
         let lost = queue.lose(&run, partition, restarts, &lost).await?;
         if lost > 0 {
-            tracing::error!(%run, %kind, partition, lost, "jobs have vanished from the queue; the run begins again when the others are done");
+            tracing::error!(%run, %kind, partition, lost, "jobs have vanished from the queue; when the others are done, the run begins again if it can");
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use sojourn::queue::{KEEP_RUNS, Kind, QueueError, Queues, Standing};
 use sojourn::run::RunId;
 
 use crate::record::{PausedLane, RunRecord, RunState, RunStatus};
-use crate::trigger::Request;
+use crate::trigger::{Request, Scope};
 
 static CREATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("create_run.lua")));
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("update_run.lua")));
@@ -228,17 +228,26 @@ impl Register {
     ///
     /// # Errors
     /// When Redis fails.
-    pub async fn begin_again(&self, id: &RunId, most: u64) -> Result<bool, RegisterError> {
-        self.restart(id, &most.to_string()).await
+    pub async fn begin_again(&self, record: &RunRecord, most: u64) -> Result<bool, RegisterError> {
+        self.restart(record, &most.to_string()).await
     }
 
-    pub(crate) async fn restart(&self, id: &RunId, most: &str) -> Result<bool, RegisterError> {
+    pub(crate) async fn restart(
+        &self,
+        record: &RunRecord,
+        most: &str,
+    ) -> Result<bool, RegisterError> {
+        let id = &record.id;
+        let scope = record.request.as_ref().map(|request| &request.scope);
+        let needs_users = matches!(scope, Some(Scope::Cohort(_)));
         let keys = self.redis.keys();
         let mut call = RESTART.prepare_invoke();
         call.key(keys.run(id))
             .key(keys.active_runs())
-            .key(keys.leader());
+            .key(keys.leader())
+            .key(keys.run_users(id));
         call.arg(&self.identity).arg(id.as_str()).arg(most);
+        call.arg(u8::from(needs_users));
         Ok(self.ask(&call).await? > 0)
     }
 

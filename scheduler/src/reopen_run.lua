@@ -9,13 +9,17 @@
 
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'done' then
-  if state and state ~= 'failed' and state ~= 'cancelled' then redis.call('HINCRBY', KEYS[1], 'reopened', 1) end
+  if state and state ~= 'failed' and state ~= 'cancelled' then
+    redis.call('PERSIST', KEYS[1])
+    redis.call('HINCRBY', KEYS[1], 'reopened', 1)
+  end
   return state or ''
 end
+-- First something that a server without memory does not refuse, or it would refuse what follows.
+redis.call('PERSIST', KEYS[1])
 redis.call('HINCRBY', KEYS[1], 'reopened', 1)
 -- It was done, so all that was planned is queued; its dataset and cohort may be gone by now.
 redis.call('HSET', KEYS[1], 'state', 'running', 'queued', 1)
 redis.call('HDEL', KEYS[1], 'finished')
-redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 return 'reopened'

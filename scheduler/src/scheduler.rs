@@ -211,6 +211,7 @@ impl Scheduler {
     /// each partition compares the cursor.
     async fn lead(&mut self, lead: &Lead, contact: &mut Contact, stop: &CancellationToken) {
         self.active.clear();
+        self.reconciler.forget();
         self.inbox.look_again();
         let lost = loop {
             let turn = tokio::select! {
@@ -287,9 +288,9 @@ impl Scheduler {
             // Each run may have waited for its storage.
             self.health.fetched();
         }
-        let running = records.into_iter().map(|record| record.id);
-        let running: Vec<RunId> = running
-            .filter(|run| self.active.contains_key(run))
+        let running: Vec<RunRecord> = records
+            .into_iter()
+            .filter(|record| record.queued || self.active.contains_key(&record.id))
             .collect();
         self.reconciler
             .look(&self.queues, &self.register, &mut self.active, &running)
@@ -439,6 +440,11 @@ impl Scheduler {
         let run = &record.id;
         let extract = self.queues.extract.standings(run).await?;
         if !record.queued {
+            if extract.iter().any(|of| of.restarts < record.restarts) {
+                // They do not know that the run has begun again, as Redis has lost that.
+                self.active.remove(run);
+                return Ok(());
+            }
             let Some(active) = self.active.get_mut(run) else {
                 return Ok(());
             };
@@ -449,24 +455,30 @@ impl Scheduler {
             }
         }
         if extract.iter().any(|standing| standing.pending > 0) {
+            if record.reopened > 0 {
+                // What follows from jobs that were replayed must find its queue open.
+                self.queues.name.reopen(run).await?;
+            }
             return Ok(());
         }
         let name = self.queues.name.standing(run).await?;
         if name.pending > 0 {
             return Ok(());
         }
+        if name.restarts < record.restarts && !record.queued {
+            self.active.remove(run);
+            return Ok(());
+        }
         let lost = lost(&Standing::sum(extract), &name);
         // A run that was reopened has no plan any more.
-        if lost > 0 && !record.queued && self.register.begin_again(run, MOST_RESTARTS).await? {
-            tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost naming jobs; the run begins again");
+        if lost > 0 && !record.queued && self.register.begin_again(record, MOST_RESTARTS).await? {
+            tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost jobs; the run begins again");
             return Ok(());
         }
-        if !self.queues.name.close(run).await? {
-            return Ok(());
-        }
-        // Otherwise it was paused, cancelled or reopened meanwhile.
+        // If not, it was paused, cancelled or reopened meanwhile.
         if self.register.finish(record).await? {
             self.active.remove(run);
+            self.queues.name.close(run).await?;
             tracing::info!(%run, lost, "done");
         }
         Ok(())

@@ -12,7 +12,8 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
 use super::link::{Blocking, Commands, Link, Links};
 
 /// A handle for commands that answer at once. Cheap to clone; all share one connection to each
-/// server. A command that fails is not sent again.
+/// server. A command that fails is not sent again, but on a cluster: there one may be whose connection
+/// broke, so it may be done twice.
 #[derive(Clone)]
 pub struct Connection {
     links: Arc<Links>,
@@ -53,8 +54,21 @@ impl Connection {
             }
         };
         self.links.judge(&link, &replies);
-        replies
+        replies.map_err(first_refusal)
     }
+}
+
+/// The replies, or the first of them that is an error.
+fn without_refusals(replies: Vec<Value>) -> RedisResult<Vec<Value>> {
+    replies.into_iter().map(Value::extract_error).collect()
+}
+
+/// Of many commands that were refused, each for the same reason most of the time, the first: an error
+/// with all of them is longer than anybody reads.
+fn first_refusal(error: RedisError) -> RedisError {
+    let first = error.clone().into_server_errors();
+    let first = first.as_ref().and_then(|errors| errors.first());
+    first.map_or(error, |(_, refusal)| refusal.clone().into())
 }
 
 impl ConnectionLike for Connection {
@@ -84,6 +98,7 @@ impl ConnectionLike for Connection {
                 Commands::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
                 Commands::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
             };
+            let replies = replies.and_then(without_refusals);
             self.links.judge(&link, &replies);
             replies
         }
@@ -160,6 +175,7 @@ impl ConnectionLike for BlockingConnection {
                 Inner::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
                 Inner::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
             };
+            let replies = replies.and_then(without_refusals);
             self.links.judge(&self.link, &replies);
             replies
         }

@@ -81,8 +81,9 @@ pub(super) struct Links {
     timeout: Duration,
     blocking_connections: usize,
     current: RwLock<Option<Arc<Link>>>,
-    /// Held while a link is made, so that all who wait get the same one.
-    making: Mutex<()>,
+    /// Held while a link is made, so that all who wait get the same one, or the same error; holds the
+    /// last one, and when it was.
+    making: Mutex<Option<(Instant, RedisError)>>,
 }
 
 impl fmt::Debug for Links {
@@ -175,11 +176,21 @@ impl Links {
         if let Some(link) = self.current() {
             return Ok(link);
         }
-        let _making = self.making.lock().await;
+        let asked = Instant::now();
+        let mut failed = self.making.lock().await;
         if let Some(link) = self.current() {
             return Ok(link);
         }
-        let link = Arc::new(self.make().await?);
+        if let Some((_, error)) = failed.as_ref().filter(|(at, _)| *at > asked) {
+            return Err(error.clone());
+        }
+        let link = match self.make().await {
+            Ok(link) => Arc::new(link),
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }

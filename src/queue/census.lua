@@ -22,7 +22,10 @@ end
 
 if string.match(ARGV[1], '^%d+$') then
   local reply = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
-  for i = 1, #reply[2], 2 do note(cmsgpack.unpack(reply[2][i])) end
+  for i = 1, #reply[2], 2 do
+    local readable, fields = pcall(cmsgpack.unpack, reply[2][i])
+    if readable and type(fields) == 'table' then note(fields) end
+  end
   if reply[1] ~= '0' then found[1] = reply[1] end
 else
   local entries = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])

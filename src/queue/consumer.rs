@@ -36,12 +36,14 @@ const HEALTHY_LEASES: u32 = 3;
 
 /// What a worker does with a job.
 pub trait Work: Send + Sync + 'static {
-    /// Works on one job until it is done or `stop` is set; then it returns within a second, and
-    /// [`Failure::Interrupted`] hands the job back.
+    /// Works on one job until it is done or `stop` is set; then it returns within a moment, and
+    /// [`Failure::Interrupted`] hands the job back. `contact` is to be told how calls to Redis end
+    /// that are repeated until they succeed.
     fn perform(
         &self,
         lease: &Lease,
         stop: &CancellationToken,
+        contact: Contact,
     ) -> impl Future<Output = Result<Counts, Failure>> + Send;
 }
 
@@ -278,7 +280,7 @@ impl Consumer {
         } else {
             let stop = halt.child_token();
             let result = tokio::select! {
-                result = work.perform(lease, &stop) => result,
+                result = work.perform(lease, &stop, self.health.contact()) => result,
                 reason = self.keep_alive(lease, &mut contact) => {
                     tracing::warn!(job = lease.job, run = %lease.run, ?reason, "stopped working on a job");
                     return None;

@@ -15,6 +15,7 @@ pub(super) const SWEPT_AT_ONCE: usize = 500;
 static MARK_RUN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark_run.lua")));
 static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("sweep.lua")));
 static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("close.lua")));
+static PAUSE_LANE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("pause_lane.lua")));
 static REOPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reopen.lua")));
 static UNPARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("unpark.lua")));
 
@@ -59,6 +60,29 @@ impl Queue {
             unfinished += left;
         }
         Ok(unfinished)
+    }
+
+    /// Keeps what is known of a run for another [`KEEP_RUNS`]: it may go on for longer than that after
+    /// its last job was queued.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn keep(&self, run: &RunId) -> Result<(), QueueError> {
+        let seconds = KEEP_RUNS.as_secs() as i64;
+        for partition in 0..self.partitions() {
+            let keys = self.keys(partition);
+            let mut calls = redis::pipe();
+            for key in [
+                keys.run(run),
+                keys.pending(run),
+                keys.parked(run),
+                keys.queued(run),
+            ] {
+                calls.expire(key, seconds).ignore();
+            }
+            calls.exec_async(&mut self.redis.commands()).await?;
+        }
+        Ok(())
     }
 
     /// Ends a run in the queue: nothing of it can be added any more, and its counts are final.
@@ -168,8 +192,8 @@ impl Queue {
     /// When Redis fails; doing it again is safe.
     pub async fn pause_lane(&self, lane: Lane) -> Result<(), QueueError> {
         for partition in 0..self.partitions() {
-            let key = self.keys(partition).paused(lane);
-            let () = self.redis.commands().set(key, 1).await?;
+            let call = PAUSE_LANE.key(self.keys(partition).paused(lane));
+            let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
         }
         Ok(())
     }

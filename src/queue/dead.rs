@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use redis::{AsyncCommands, Script};
 
 use super::letter::{EntryId, Letter, LetterId};
+use super::storage::ATTEMPTS_PER_RESTART;
 use super::storage::KEEP_RUNS;
 use super::{Queue, QueueError};
 
@@ -115,6 +116,7 @@ impl Queue {
         }
         call.arg(letter.id.entry.to_string());
         call.arg(job).arg(KEEP_RUNS.as_secs());
+        call.arg(u64::from(letter.attempts.unwrap_or(0)) / ATTEMPTS_PER_RESTART);
         for (name, value) in letter.again() {
             call.arg(name).arg(value);
         }
@@ -124,8 +126,8 @@ impl Queue {
             "gone" => Replayed::Gone,
             "queued" => Replayed::Queued,
             "paused" => Replayed::Paused,
-            "forgotten" => Replayed::Forgotten,
-            _ => Replayed::Cancelled,
+            "cancelled" => Replayed::Cancelled,
+            _ => Replayed::Forgotten,
         })
     }
 

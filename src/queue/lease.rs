@@ -36,7 +36,7 @@ impl Lease {
     /// Number of this attempt at the job, from 1. Rises with every hand-over, so that of two
     /// workers that both think they hold the job the rightful one has the larger number.
     pub fn attempt(&self) -> u32 {
-        self.attempts + self.deliveries
+        self.attempts.saturating_add(self.deliveries)
     }
 
     /// The fields of the job's next attempt.
@@ -47,7 +47,10 @@ impl Lease {
             ("run", self.run.as_str().into()),
             ("payload", self.payload.clone()),
             ("attempts", number(self.attempt())),
-            ("failures", number(self.failures + u32::from(failed))),
+            (
+                "failures",
+                number(self.failures.saturating_add(failed.into())),
+            ),
             ("crashes", number(self.crashes)),
         ]
     }

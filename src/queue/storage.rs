@@ -197,7 +197,8 @@ impl Queue {
         let mut call = TAKE.prepare_invoke();
         call.key(keys.lane(lane))
             .key(keys.retry(lane))
-            .key(keys.paused(lane));
+            .key(keys.paused(lane))
+            .key(keys.dead());
         call.arg(GROUP).arg(worker).arg(millis(lease));
         let (losses, taken): (u64, Option<(String, u32, Fields)>) =
             call.invoke_async(&mut self.redis.commands()).await?;
@@ -262,7 +263,10 @@ impl Queue {
                 .partition(|lease| paused.contains(&lease.lane));
             leases = taken;
             for lease in back {
-                self.settle(worker, &lease, &Outcome::Release).await?;
+                let settled = self.settle(worker, &lease, &Outcome::Release).await;
+                if let Err(error) = settled {
+                    tracing::warn!(job = lease.job, %error, "cannot hand back a job; it is free after the lease time");
+                }
             }
         }
         Ok(leases)
@@ -478,10 +482,11 @@ impl Queue {
         for partition in 0..self.partitions {
             let keys = self.keys(partition);
             let [high, low] = Lane::ALL.map(|lane| keys.paused(lane));
-            let (fields, pending, high, low): (HashMap<String, String>, u64, bool, bool) =
+            let (pending, fields, high, low): (u64, HashMap<String, String>, bool, bool) =
+                // First what is pending: a job that ends in between has then counted what it has.
                 redis::pipe()
-                    .hgetall(keys.run(run))
                     .scard(keys.pending(run))
+                    .hgetall(keys.run(run))
                     .exists(high)
                     .exists(low)
                     .query_async(&mut self.redis.commands())

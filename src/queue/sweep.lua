@@ -26,7 +26,12 @@ elseif state ~= ARGV[3] then
 end
 local parks = ARGV[3] == 'paused'
 
+-- Fields that a job may have: some more than this version writes, and no more than Lua can pass on.
+-- What has more, or cannot be read, is left to whoever takes it.
+local MOST_FIELDS = 1000
+
 local function of_run(fields)
+  if type(fields) ~= 'table' or #fields > MOST_FIELDS then return false end
   for i = 1, #fields, 2 do
     if fields[i] == 'run' then return fields[i + 1] == ARGV[2] end
   end
@@ -50,8 +55,8 @@ if cursor then
   local reply = redis.call('ZSCAN', retry, cursor, 'COUNT', count)
   for i = 1, #reply[2], 2 do
     local member = reply[2][i]
-    local fields = cmsgpack.unpack(member)
-    if of_run(fields) then
+    local readable, fields = pcall(cmsgpack.unpack, member)
+    if readable and of_run(fields) then
       if parks then park(fields) end
       redis.call('ZREM', retry, member)
     end

@@ -1,7 +1,7 @@
 -- Takes one job of one lane of one partition. Jobs whose retry is due join their lane first; then
 -- one whose worker fell silent goes before a new one.
 --
--- KEYS  1 lane   2 retry set of the lane   3 whether the lane is paused
+-- KEYS  1 lane   2 retry set of the lane   3 whether the lane is paused   4 dead stream
 -- ARGV  1 group   2 consumer   3 lease in ms
 -- Returns {losses, job}: a job is {entry id, deliveries, {field, value, ...}}, or false when there
 -- is none; `losses` counts entries that vanished from the stream while they were leased (0 unless
@@ -15,6 +15,8 @@
 local lane, retry = KEYS[1], KEYS[2]
 local group, consumer, lease = ARGV[1], ARGV[2], ARGV[3]
 local PROMOTED_AT_ONCE = 64
+-- Fields that a job may have: some more than this version writes, and no more than Lua can pass on.
+local MOST_FIELDS = 1000
 if redis.call('EXISTS', KEYS[3]) == 1 then return { 0, false } end
 
 local function with_group(...)
@@ -29,7 +31,15 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', retry, '-inf', now, 'LIMIT', 0, PROMOTED_AT_ONCE)) do
-  local added = redis.pcall('XADD', lane, '*', unpack(cmsgpack.unpack(member)))
+  local readable, fields = pcall(cmsgpack.unpack, member)
+  local added
+  if readable and type(fields) == 'table' and #fields <= MOST_FIELDS then
+    added = redis.pcall('XADD', lane, '*', unpack(fields))
+  else
+    added = redis.pcall('XADD', KEYS[4], '*', 'error', 'SJ404: what waited for another attempt cannot be read',
+      'worker', consumer, 'lane', string.match(lane, '%a+$'), 'entry', '0-0', 'deliveries', 0, 'counted', 0,
+      'member', member)
+  end
   -- No memory for it: it waits on, and jobs that are there already can still be taken.
   if type(added) == 'table' and added.err then break end
   redis.call('ZREM', retry, member)

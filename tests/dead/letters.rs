@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use redis::AsyncCommands;
-use sojourn::queue::{KeptCounts, Kind, Lane, Outcome, Queue, Renewal, Replayed};
+use sojourn::queue::{KeptCounts, Kind, Lane, NewJob, Outcome, Queue, Renewal, Replayed};
 
 use crate::support::{Server, wait_for_async};
 use crate::{LEASE, NO_LEASE, enqueue, give_up, letters, queue, run, take};
@@ -110,13 +110,16 @@ async fn what_is_cancelled_forgotten_or_queued_again_is_not_replayed_and_the_let
     give_up(&queue, "e").await;
     let letter = letters(&queue).await.pop().unwrap();
 
-    // The run begins again, and another job dies.
-    let nothing = KeptCounts::default();
-    let begun = queue.begin_again(&run(), Lane::Low, 1, nothing).await;
-    begun.unwrap();
-    enqueue(&queue, &run(), "b").await;
-    give_up(&queue, "e").await;
-    enqueue(&queue, &run(), "a").await;
+    // A Redis that has lost how far the run was planned is given the job again.
+    let again = NewJob {
+        id: "a".into(),
+        payload: b"a".to_vec(),
+        size: None,
+    };
+    let planned = queue
+        .enqueue_planned(&run(), Lane::Low, 0, 0, &[again])
+        .await;
+    assert_eq!(planned.unwrap(), Some(1));
     assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Queued);
     let lease = take(&queue, "w", LEASE).await.unwrap();
     let done = Outcome::Done(vec![]);
@@ -144,6 +147,42 @@ async fn what_is_cancelled_forgotten_or_queued_again_is_not_replayed_and_the_let
     assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Paused);
     assert_eq!(letters(&queue).await, before);
     assert_eq!(queue.depth(Lane::Low, 0).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_letter_of_before_the_run_began_again_is_not_replayed_whoever_died_since() {
+    let server = Server::start();
+    let redis = server.connect().await;
+    let queue = queue(&redis, Kind::Extract);
+    enqueue(&queue, &run(), "a").await;
+    give_up(&queue, "e").await;
+    let before = letters(&queue).await.pop().unwrap();
+    let nothing = KeptCounts::default();
+    let begun = queue.begin_again(&run(), Lane::Low, 1, nothing).await;
+    begun.unwrap();
+    enqueue(&queue, &run(), "b").await;
+    give_up(&queue, "e").await;
+    let since = letters(&queue).await.into_iter().next().unwrap();
+    assert_eq!(since.job.as_deref(), Some("b"));
+
+    assert_eq!(queue.replay(&before).await.unwrap(), Replayed::Forgotten);
+    assert_eq!(queue.replay(&since).await.unwrap(), Replayed::Replayed);
+    assert_eq!(counts(&queue).await, [1, 1, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_run_that_was_over_goes_on_where_a_job_is_replayed() {
+    let server = Server::start();
+    let redis = server.connect().await;
+    let queue = queue(&redis, Kind::Name);
+    enqueue(&queue, &run(), "a").await;
+    give_up(&queue, "e").await;
+    assert!(queue.close(&run()).await.unwrap());
+    let letter = letters(&queue).await.pop().unwrap();
+    assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Replayed);
+    // What follows from other jobs may be queued again.
+    enqueue(&queue, &run(), "b").await;
+    assert_eq!(counts(&queue).await, [2, 2, 0, 0, 1]);
 }
 
 #[tokio::test]

@@ -67,7 +67,9 @@ async fn take(queue: &Queue) -> Option<Lease> {
 /// Takes the job, works on it and decides what becomes of it, as a worker does.
 async fn attempt(queue: &Queue, worker: &NamingWorker) -> (Lease, Outcome) {
     let lease = take(queue).await.unwrap();
-    let result = worker.perform(&lease, &CancellationToken::new()).await;
+    let result = worker
+        .perform(&lease, &CancellationToken::new(), crate::support::contact())
+        .await;
     let outcome = RetryPolicy::of(Kind::Name).outcome(result, lease.failures, 0.5);
     (lease, outcome)
 }

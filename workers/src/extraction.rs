@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
+use sojourn::health::Contact;
 use sojourn::history::History;
 use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
@@ -19,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::patience::patiently;
+use crate::patience::Patience;
 
 /// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
 const USERS_PER_NAME_JOB: usize = 50;
@@ -100,7 +101,7 @@ impl ExtractionWorker {
         lease: &Lease,
         found: &[Found],
         tally: &mut Tally,
-        stop: &CancellationToken,
+        patience: &mut Patience<'_>,
     ) -> Result<Vec<u32>, Failure> {
         let ttl = job.ttl_seconds.map(Duration::from_secs);
         let parameters = fingerprint(job);
@@ -108,13 +109,18 @@ impl ExtractionWorker {
         let mut waiting: Vec<usize> = (0..found.len()).collect();
         for _ in 0..MAX_CONFLICTS {
             let users: Vec<&str> = waiting.iter().map(|&at| found[at].user.as_str()).collect();
-            let stored = patiently(stop, || self.reader.journeys_of_many(&users)).await?;
+            let stored = patience
+                .with(|| self.reader.journeys_of_many(&users))
+                .await?;
             let metas = || stored.iter().flatten().flatten().map(|stored| &stored.meta);
             if metas().any(|meta| meta.epoch == job.epoch && meta.attempt > lease.attempt()) {
                 // Or Redis has lost that attempt, with all that it queued; then the job is ours, and
                 // the next attempt is later.
                 let error = "a later attempt at this job has written results".to_owned();
-                return Err(Failure::Transient(error));
+                return Err(Failure::Busy {
+                    error,
+                    after: Some(Duration::ZERO),
+                });
             }
             let is_newer = |stored: &UserRead| matches!(stored, Ok(Some(stored)) if stored.meta.epoch > job.epoch);
             let newer: Vec<bool> = stored.iter().map(is_newer).collect();
@@ -153,7 +159,7 @@ impl ExtractionWorker {
                 })
                 .collect();
             // Twice is as good as once: what has been written by the first time has changed.
-            let written = patiently(stop, || self.writer.write(&results, ttl)).await?;
+            let written = patience.with(|| self.writer.write(&results, ttl)).await?;
             let mut changed = Vec::new();
             let written = written.into_iter().zip(newer);
             for ((at, result), written) in waiting.into_iter().zip(results).zip(written) {
@@ -194,7 +200,7 @@ impl ExtractionWorker {
         position: usize,
         found: &[Found],
         to_name: &[u32],
-        stop: &CancellationToken,
+        patience: &mut Patience<'_>,
     ) -> Result<u64, Failure> {
         let mut queued = 0;
         let groups = found
@@ -230,7 +236,7 @@ impl ExtractionWorker {
                 let (run, lane) = (&lease.run, lease.lane);
                 self.names.enqueue(run, lane, partition as u32, &jobs)
             };
-            match patiently(stop, enqueue).await? {
+            match patience.with(enqueue).await? {
                 Enqueued::Queued => queued += 1,
                 Enqueued::Cancelled => {}
                 Enqueued::Over => {
@@ -244,7 +250,13 @@ impl ExtractionWorker {
 }
 
 impl Work for ExtractionWorker {
-    async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
+    async fn perform(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+        contact: Contact,
+    ) -> Result<Counts, Failure> {
+        let mut patience = Patience { stop, contact };
         let job: ExtractJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         // Storage may take minutes to say that it is away.
@@ -270,12 +282,14 @@ impl Work for ExtractionWorker {
             if stop.is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let to_name = self.write(&job, lease, batch, &mut tally, stop).await?;
+            let to_name = self
+                .write(&job, lease, batch, &mut tally, &mut patience)
+                .await?;
             // Before the job is settled: the run is not over while a naming job is pending, so
             // there must be no moment at which neither is.
             let position = number * USERS_PER_WRITE;
             tally.naming_queued += self
-                .enqueue_naming(&job, lease, position, batch, &to_name, stop)
+                .enqueue_naming(&job, lease, position, batch, &to_name, &mut patience)
                 .await?;
         }
         Ok(tally.counts())

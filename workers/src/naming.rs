@@ -2,6 +2,7 @@
 
 use sojourn::code::Coded;
 use sojourn::connection::Redis;
+use sojourn::health::Contact;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
 use sojourn::naming::{LlmError, Namer, NamingCounts, Unnamed};
@@ -10,7 +11,7 @@ use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
 use tokio_util::sync::CancellationToken;
 
-use crate::patience::patiently;
+use crate::patience::Patience;
 
 /// How often a user is looked at whose journeys somebody changed while they were named. Only a run
 /// or a worker that took the job over does that, so the second look is already rare.
@@ -54,10 +55,10 @@ impl NamingWorker {
         &self,
         users: Vec<UserToName>,
         tally: &mut Tally,
-        stop: &CancellationToken,
+        patience: &mut Patience<'_>,
     ) -> Result<Vec<Waiting>, Failure> {
         let ids: Vec<&str> = users.iter().map(|asked| asked.user.as_str()).collect();
-        let stored = patiently(stop, || self.reader.journeys_of_many(&ids)).await?;
+        let stored = patience.with(|| self.reader.journeys_of_many(&ids)).await?;
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
             match stored {
@@ -80,7 +81,7 @@ impl NamingWorker {
         &self,
         batch: Vec<Waiting>,
         tally: &mut Tally,
-        stop: &CancellationToken,
+        patience: &mut Patience<'_>,
     ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = batch
             .iter()
@@ -112,7 +113,7 @@ impl NamingWorker {
                 (user.asked.user.clone(), epoch, named.collect())
             })
             .collect();
-        let written = patiently(stop, || self.writer.write_names(&named)).await?;
+        let written = patience.with(|| self.writer.write_names(&named)).await?;
         let mut changed = Vec::new();
         for ((user, (_, epoch, names)), written) in batch.into_iter().zip(named).zip(written) {
             if written == names.len() as u64 {
@@ -126,18 +127,24 @@ impl NamingWorker {
 }
 
 impl Work for NamingWorker {
-    async fn perform(&self, lease: &Lease, stop: &CancellationToken) -> Result<Counts, Failure> {
+    async fn perform(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+        contact: Contact,
+    ) -> Result<Counts, Failure> {
+        let mut patience = Patience { stop, contact };
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         let mut tally = Tally::new(job.epoch);
         let mut users = job.users;
         for _ in 0..MAX_LOOKS {
-            let mut waiting = self.look(users, &mut tally, stop).await?;
+            let mut waiting = self.look(users, &mut tally, &mut patience).await?;
             users = Vec::new();
             while !waiting.is_empty() {
                 let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
                 tokio::select! {
-                    changed = self.name(waiting, &mut tally, stop) => users.extend(changed?),
+                    changed = self.name(waiting, &mut tally, &mut patience) => users.extend(changed?),
                     () = stop.cancelled() => return Err(Failure::Interrupted),
                 }
                 waiting = rest;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use sojourn::code::{Code, Coded};
+use sojourn::health::Contact;
 use sojourn::queue::Failure;
 use tokio_util::sync::CancellationToken;
 
@@ -13,33 +14,56 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Does what needs Redis, again and again while Redis is in trouble: that is no fault of the job,
-/// and a job that waits keeps what it has worked out. Its lease is renewed meanwhile; when that is
-/// lost, the worker drops the job. `attempt` is one that may be done twice.
-///
-/// # Errors
-/// [`Failure::Interrupted`] when `stop` is set while Redis is in trouble; [`Failure::Transient`]
-/// for anything else that went wrong.
-pub(crate) async fn patiently<T, E: Coded, F: Future<Output = Result<T, E>>>(
-    stop: &CancellationToken,
-    mut attempt: impl FnMut() -> F,
-) -> Result<T, Failure> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let error = match attempt().await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if !is_passing(error.code()) {
-            return Err(Failure::Transient(error.with_code()));
+/// How long a call that is under way may still take when the worker has to stop. What it writes is
+/// fenced, and may be written again.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a job needs to wait for Redis: when to stop waiting, and whom to tell.
+pub(crate) struct Patience<'a> {
+    pub stop: &'a CancellationToken,
+    pub contact: Contact,
+}
+
+impl Patience<'_> {
+    /// Does what needs Redis, again and again while Redis is in trouble: that is no fault of the job,
+    /// and a job that waits keeps what it has worked out. Its lease is renewed meanwhile; when that
+    /// is lost, the worker drops the job. `attempt` is one that may be done twice.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] when `stop` is set while Redis is in trouble; [`Failure::Transient`]
+    /// for anything else that went wrong.
+    pub async fn with<T, E: Coded, F: Future<Output = Result<T, E>>>(
+        &mut self,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, Failure> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let out_of_time = async {
+                self.stop.cancelled().await;
+                tokio::time::sleep(GRACE).await;
+            };
+            let done = tokio::select! {
+                done = attempt() => done,
+                () = out_of_time => return Err(Failure::Interrupted),
+            };
+            let error = match done {
+                Ok(value) => {
+                    self.contact.succeeded();
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            if !is_passing(error.code()) {
+                return Err(Failure::Transient(error.with_code()));
+            }
+            self.contact.failed(&error);
+            let wait = pause.mul_f64(rand::rng().random_range(0.5..1.0));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.cancelled() => return Err(Failure::Interrupted),
+            }
+            pause = (pause * 2).min(MAX_PAUSE);
         }
-        let wait = pause.mul_f64(rand::rng().random_range(0.5..1.0));
-        tracing::warn!(code = %error.code(), %error, ?wait, "cannot go on with a job; waiting for Redis");
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return Err(Failure::Interrupted),
-        }
-        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -54,6 +78,7 @@ fn is_passing(code: Code) -> bool {
 mod tests {
     use super::*;
     use redis::RedisError;
+    use sojourn::health::Health;
     use sojourn::store::StoreError;
 
     fn refused(reply: &str) -> StoreError {
@@ -75,10 +100,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_to_stop_does_not_wait() {
+    async fn who_has_to_stop_waits_neither_for_better_times_nor_for_an_answer() {
         let stop = CancellationToken::new();
         stop.cancel();
-        let failed = patiently(&stop, async || Err::<(), _>(refused("OOM no memory"))).await;
-        assert_eq!(failed, Err(Failure::Interrupted));
+        let health = Health::new("test".into(), "w".into(), 1, Duration::from_secs(60));
+        let mut patience = Patience {
+            stop: &stop,
+            contact: health.contact(),
+        };
+        let refused = patience.with(async || Err::<(), _>(refused("OOM no memory")));
+        assert_eq!(refused.await, Err(Failure::Interrupted));
+        let silent = patience.with(std::future::pending::<Result<(), StoreError>>);
+        assert_eq!(silent.await, Err(Failure::Interrupted));
+    }
+
+    #[tokio::test]
+    async fn who_waits_says_for_what() {
+        let health = Health::new("test".into(), "w".into(), 1, Duration::from_secs(60));
+        let stop = CancellationToken::new();
+        let mut patience = Patience {
+            stop: &stop,
+            contact: health.contact(),
+        };
+        let mut answers = vec![Ok(()), Err(refused("OOM no memory"))];
+        let mut said = None;
+        let done = patience.with(|| {
+            said = health.report().waiting_for;
+            std::future::ready(answers.pop().unwrap())
+        });
+        assert_eq!(done.await, Ok(()));
+        assert!(said.unwrap().contains("SJ106"));
+        assert_eq!(health.report().waiting_for, None);
     }
 }
