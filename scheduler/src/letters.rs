@@ -267,6 +267,8 @@ fn reason(replayed: Replayed) -> &'static str {
         Replayed::Queued => "queued again already",
         Replayed::Cancelled => "of a cancelled run",
         Replayed::Paused => "of a paused run",
+        // The scheduler ended it in between; the next time it is reopened again.
+        Replayed::Over => "of a run that has just ended; say it again",
         Replayed::Forgotten => FORGOTTEN,
         Replayed::Foreign => "not written by Sojourn",
         // Somebody was faster.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use redis::{AsyncCommands, Script};
 
 use super::letter::{EntryId, Letter, LetterId};
-use super::storage::KEEP_RUNS;
+use super::storage::{ATTEMPTS_PER_RESTART, KEEP_RUNS};
 use super::{Queue, QueueError};
 
 /// Letters in one answer of the server. Those of large cohorts take tens of kilobytes each.
@@ -28,7 +28,9 @@ pub enum Replayed {
     Cancelled,
     /// The run is paused: nothing may enter its lanes now.
     Paused,
-    /// The queue knows of no dead job of the run any more.
+    /// The run is over: it has to be reopened first.
+    Over,
+    /// The queue knows of no dead job of the run any more, or the run has begun again since.
     Forgotten,
     /// What stands there was not written by Sojourn, and has no lane.
     Foreign,
@@ -115,6 +117,7 @@ impl Queue {
         }
         call.arg(letter.id.entry.to_string());
         call.arg(job).arg(KEEP_RUNS.as_secs());
+        call.arg(u64::from(letter.attempts.unwrap_or(0)) / ATTEMPTS_PER_RESTART);
         for (name, value) in letter.again() {
             call.arg(name).arg(value);
         }
@@ -124,6 +127,7 @@ impl Queue {
             "gone" => Replayed::Gone,
             "queued" => Replayed::Queued,
             "paused" => Replayed::Paused,
+            "over" => Replayed::Over,
             "forgotten" => Replayed::Forgotten,
             _ => Replayed::Cancelled,
         })

@@ -2,11 +2,12 @@
 --
 -- KEYS  1 dead stream   2 lane, and when a run counts the job:   3 run hash of the partition
 --       4 pending set
--- ARGV  1 entry of the letter   2 job id   3 seconds to keep the run hash   4.. field, value, ... of
---       the job's entry
--- Returns 'replayed', or why not: 'gone' (the letter is), 'forgotten' (no dead job of the run is known
--- here any more), the state of the run ('cancelled', 'paused'), or 'queued' (the job is pending
--- already, because what it follows from was done again).
+-- ARGV  1 entry of the letter   2 job id   3 seconds to keep the run hash   4 how often the run had
+--       begun again when the job died   5.. field, value, ... of the job's entry
+-- Returns 'replayed', or why not: 'gone' (the letter is), the state of the run ('cancelled', 'paused',
+-- 'over'), 'queued' (the job is pending already, because what it follows from was done again), or
+-- 'forgotten' (no dead job of the run is known here any more, or the run has begun again since and
+-- counts others).
 --
 -- Guarantee: letter, entry, pending set and counts move together, so that jobs = done + dead +
 -- pending holds before and after, and a letter puts its job back once.
@@ -14,14 +15,14 @@
 local dead, lane, run, pending = unpack(KEYS)
 if #redis.call('XRANGE', dead, ARGV[1], ARGV[1]) == 0 then return 'gone' end
 if run then
-  local state, deaths = unpack(redis.call('HMGET', run, 'state', 'dead'))
+  local state, deaths, restarts = unpack(redis.call('HMGET', run, 'state', 'dead', 'restarts'))
   if state then return state end
-  if tonumber(deaths or 0) < 1 then return 'forgotten' end
   if redis.call('SISMEMBER', pending, ARGV[2]) == 1 then return 'queued' end
+  if tonumber(deaths or 0) < 1 or tonumber(ARGV[4]) < tonumber(restarts or 0) then return 'forgotten' end
 end
 
 -- First what a server without memory refuses, before anything else was done.
-redis.call('XADD', lane, '*', unpack(ARGV, 4))
+redis.call('XADD', lane, '*', unpack(ARGV, 5))
 redis.call('XDEL', dead, ARGV[1])
 if run then
   redis.call('SADD', pending, ARGV[2])

@@ -122,6 +122,11 @@ async fn what_is_cancelled_forgotten_or_queued_again_is_not_replayed_and_the_let
     let done = Outcome::Done(vec![]);
     assert!(queue.settle("w", &lease, &done).await.unwrap());
     assert_eq!(counts(&queue).await, [0, 2, 1, 1, 0]);
+    // It is the other job that the run counts as dead now.
+    assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Forgotten);
+    assert_eq!(counts(&queue).await, [0, 2, 1, 1, 0]);
+    assert!(queue.close(&run()).await.unwrap());
+    assert_eq!(queue.replay(&letter).await.unwrap(), Replayed::Over);
 
     let before = letters(&queue).await;
     let keys = redis.keys().partition(Kind::Name, 0);
