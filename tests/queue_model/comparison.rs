@@ -1,6 +1,6 @@
 //! What can be seen of the queue against what its model says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::AsyncCommands;
 use sojourn::queue::{Kind, Lane};
@@ -44,6 +44,9 @@ impl Trial<'_> {
             same!(counts, run.all_counted(), "counts of {id}");
             let state: Option<String> = self.redis.commands().hget(keys.run(id), "state").await?;
             same!(state.as_deref(), run.state.text(), "the state of {id}");
+            let followed: BTreeSet<String> =
+                self.redis.commands().smembers(keys.queued(id)).await?;
+            same!(followed, run.followed, "what {id} knows to be queued");
             self.compare_stream(&keys.parked(id), &run.parked).await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::Difference;
 use crate::entry::Letter;
 use crate::model::LANES;
 use crate::run::{OTHERS, SUMMANDS, State};
-use crate::trial::Trial;
+use crate::trial::{Trial, newest};
 
 impl Trial<'_> {
     pub async fn cancel(&mut self, run: usize) -> Result<(), Difference> {
@@ -71,7 +71,18 @@ impl Trial<'_> {
         Ok(())
     }
 
-    pub async fn replay(&mut self, letter: usize) -> Result<(), Difference> {
+    /// Every other number picks from what is kept, and the others also from what is gone.
+    fn letter(&self, number: usize) -> Option<usize> {
+        let letters = self.model.letters.iter().enumerate();
+        let wanted = letters.filter(|(_, letter)| letter.is_kept || number % 2 == 1);
+        let wanted: Vec<usize> = wanted.map(|(position, _)| position).collect();
+        newest(wanted.len(), number / 2).map(|position| wanted[position])
+    }
+
+    pub async fn replay(&mut self, number: usize) -> Result<(), Difference> {
+        let Some(letter) = self.letter(number) else {
+            return Ok(());
+        };
         let Letter {
             id,
             entry,
@@ -102,7 +113,10 @@ impl Trial<'_> {
         Ok(())
     }
 
-    pub async fn drop_letter(&mut self, letter: usize) -> Result<(), Difference> {
+    pub async fn drop_letter(&mut self, number: usize) -> Result<(), Difference> {
+        let Some(letter) = self.letter(number) else {
+            return Ok(());
+        };
         let letter = &mut self.model.letters[letter];
         let dropped = self.queue.drop_letters(&[letter.id]).await?;
         let was_kept = std::mem::replace(&mut letter.is_kept, false);

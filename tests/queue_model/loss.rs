@@ -9,7 +9,6 @@ use crate::Difference;
 use crate::entry::Entry;
 use crate::model::LANES;
 use crate::planning::job;
-use crate::run::State;
 use crate::trial::{Trial, newest};
 
 /// What an entry says: run, job, attempts, failures, crashes.
@@ -73,13 +72,13 @@ impl Trial<'_> {
                 "jobs of run {run} that are missing"
             );
             let restarts = self.model.runs[run].restarts;
-            self.mend(run, restarts, &found.into_iter().collect::<Vec<_>>())
+            self.mend(run, restarts, found.into_iter().collect())
                 .await?;
         }
         Ok(())
     }
 
-    /// What follows when two looks were wrong.
+    /// What follows when two looks were wrong, or the job has ended since.
     pub async fn mistake(
         &mut self,
         run: usize,
@@ -87,42 +86,37 @@ impl Trial<'_> {
         is_late: bool,
     ) -> Result<(), Difference> {
         let known = &self.model.runs[run];
-        let Some(number) = newest(known.pending.len(), number) else {
+        let Some(number) = newest(known.begun.len(), number) else {
             return Ok(());
         };
-        let pending: Vec<String> = known.pending.iter().skip(number).take(1).cloned().collect();
+        let jobs: Vec<String> = known.begun.keys().skip(number).take(1).cloned().collect();
         // Which of the two numbers is the older one makes no difference.
         let restarts = known.restarts + u64::from(is_late);
-        self.mend(run, restarts, &pending).await
+        self.mend(run, restarts, jobs).await
     }
 
     /// Queues planned jobs again, and gives up the others, as they are in no plan.
-    async fn mend(&mut self, run: usize, restarts: u64, jobs: &[String]) -> Result<(), Difference> {
+    async fn mend(
+        &mut self,
+        run: usize,
+        restarts: u64,
+        jobs: Vec<String>,
+    ) -> Result<(), Difference> {
         let (planned, others): (Vec<_>, Vec<_>) =
-            jobs.iter().cloned().partition(|job| job.starts_with('p'));
-        let is_late = restarts != self.model.runs[run].restarts;
+            jobs.into_iter().partition(|job| job.starts_with('p'));
         let new: Vec<NewJob> = planned.iter().map(|id| job(id)).collect();
         let id = &self.runs[run];
         let requeued = self
             .queue
             .requeue(id, LANES[run], 0, restarts, &new)
             .await?;
-        let requeues = !is_late && self.model.runs[run].state == State::Running;
-        let expected = if requeues { planned.len() } else { 0 };
-        same!(requeued, expected as u64, "jobs of run {run} queued again");
-        if requeues {
-            for job in &planned {
-                self.model.requeue(run, job);
-            }
-        }
         let lost = self.queue.lose(id, 0, restarts, &others).await?;
-        let expected = if is_late { 0 } else { others.len() };
-        same!(lost, expected as u64, "jobs of run {run} given up");
-        if !is_late {
-            for job in &others {
-                self.model.runs[run].end(job, "lost");
-            }
-        }
+        let expected = self.model.mend(run, restarts, &planned, &others);
+        same!(
+            (requeued, lost),
+            expected,
+            "jobs of {id} queued again, and lost"
+        );
         Ok(())
     }
 }

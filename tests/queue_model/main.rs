@@ -39,7 +39,7 @@ use trial::Trial;
 const CASES: u32 = 64;
 
 /// Sequences of a soak: some minutes' worth.
-const SOAK_CASES: u32 = 4_000;
+const SOAK_CASES: u32 = 3_000;
 
 /// Seed when nobody says which: the same sequences every time.
 const SEED: u64 = 3;

@@ -55,7 +55,7 @@ impl Model {
     }
 
     /// Adds an entry at the end of the lane of its run, or to what is parked.
-    fn append(&mut self, entry: Entry) {
+    pub fn append(&mut self, entry: Entry) {
         let place = self.new_place();
         let run = &mut self.runs[entry.run];
         let list = match run.state {
@@ -154,10 +154,6 @@ impl Model {
         }
     }
 
-    pub fn hand_back(&mut self, entry: Entry) {
-        self.append(entry);
-    }
-
     pub fn put_off(&mut self, entry: Entry, is_due: bool) {
         if self.runs[entry.run].state == State::Paused {
             return self.append(entry);
@@ -174,10 +170,6 @@ impl Model {
         for waiting in self.waiting.iter_mut().flatten() {
             waiting.is_due = true;
         }
-    }
-
-    pub fn bury(&mut self, letter: Letter) {
-        self.letters.push(letter);
     }
 
     /// Puts the job of a letter back.
@@ -209,8 +201,10 @@ impl Model {
     /// Returns how many jobs were not finished.
     pub fn cancel(&mut self, run: usize) -> usize {
         self.clear(run);
-        self.runs[run].state = State::Cancelled;
-        std::mem::take(&mut self.runs[run].pending).len()
+        let run = &mut self.runs[run];
+        run.state = State::Cancelled;
+        run.followed.clear();
+        std::mem::take(&mut run.pending).len()
     }
 
     /// Parks what waits first, in one place, and then what nobody holds.
@@ -291,9 +285,29 @@ impl Model {
         missing
     }
 
-    /// Queues a pending job again, whether or not it is missing.
-    pub fn requeue(&mut self, run: usize, job: &str) {
-        self.runs[run].count("requeued", 1);
-        self.append_new(run, job, BEFORE_REQUEUE);
+    /// Queues some jobs again and gives up others, whether or not they are missing. Returns how many.
+    pub fn mend(
+        &mut self,
+        run: usize,
+        restarts: u64,
+        planned: &[String],
+        others: &[String],
+    ) -> (u64, u64) {
+        let (mut requeued, mut lost) = (0, 0);
+        if self.runs[run].restarts != restarts {
+            return (requeued, lost);
+        }
+        for job in planned {
+            let known = &mut self.runs[run];
+            if known.state == State::Running && known.pending.contains(job) {
+                known.count("requeued", 1);
+                self.append_new(run, job, BEFORE_REQUEUE);
+                requeued += 1;
+            }
+        }
+        for job in others {
+            lost += u64::from(self.runs[run].end(job, "lost"));
+        }
+        (requeued, lost)
     }
 }

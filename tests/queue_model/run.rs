@@ -6,10 +6,10 @@ use crate::entry::Entry;
 
 /// Counts that a run keeps when it begins again and something is to be kept: `size` becomes the sum
 /// of the first ones.
-pub const SUMMANDS: [&str; 2] = ["users", "replayed"];
+pub const SUMMANDS: [&str; 2] = ["users", "retried"];
 
 /// Further counts that are kept.
-pub const OTHERS: [&str; 1] = ["retried"];
+pub const OTHERS: [&str; 1] = ["replayed"];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {

@@ -98,14 +98,8 @@ impl<'a> Trial<'a> {
             Operation::Vanish { lane, entry } => self.vanish(lane, entry).await,
             Operation::Reconcile => self.reconcile().await,
             Operation::Mistake { run, job, is_late } => self.mistake(run, job, is_late).await,
-            Operation::Replay { letter } => match newest(self.model.letters.len(), letter) {
-                Some(letter) => self.replay(letter).await,
-                None => Ok(()),
-            },
-            Operation::Drop { letter } => match newest(self.model.letters.len(), letter) {
-                Some(letter) => self.drop_letter(letter).await,
-                None => Ok(()),
-            },
+            Operation::Replay { letter } => self.replay(letter).await,
+            Operation::Drop { letter } => self.drop_letter(letter).await,
         }
     }
 
@@ -255,7 +249,7 @@ impl<'a> Trial<'a> {
             }
             End::RetryAtOnce => self.model.put_off(entry, true),
             End::RetryLater | End::Postpone => self.model.put_off(entry, false),
-            End::Release => self.model.hand_back(entry),
+            End::Release => self.model.append(entry),
             End::Dead | End::Quarantine => {
                 if run.end(&entry.job, "dead") {
                     let restarts = run.restarts;
@@ -263,7 +257,7 @@ impl<'a> Trial<'a> {
                     let Some(newest) = newest else {
                         return Err(Difference("a dead job left no letter".into()));
                     };
-                    self.model.bury(Letter {
+                    self.model.letters.push(Letter {
                         id: newest.id,
                         lane,
                         error,
