@@ -185,6 +185,32 @@ async fn a_paused_run_can_be_cancelled_and_a_cancelled_one_does_not_go_on() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_is_not_opened_by_a_resume() {
+    let server = Server::start();
+    let (_redis, queue, _) = queue(&server).await;
+    assert!(queue.close(&run()).await.unwrap());
+    queue.resume(&run(), Lane::Low).await.unwrap();
+    let late = queue.enqueue(&run(), Lane::Low, 0, &jobs(&["a"])).await;
+    assert_eq!(late.unwrap(), Enqueued::Over);
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_or_paused_stays_so_when_it_is_closed_and_reopened() {
+    let server = Server::start();
+    let (_redis, queue, _) = queue(&server).await;
+    queue.pause(&run(), Lane::Low).await.unwrap();
+    queue.cancel(&other()).await.unwrap();
+    for run in [run(), other()] {
+        assert!(!queue.close(&run).await.unwrap());
+        queue.reopen(&run).await.unwrap();
+    }
+    assert_eq!(plan(&queue).await, None);
+    assert!(queue.standing(&run()).await.unwrap().paused);
+    let late = queue.enqueue(&other(), Lane::Low, 0, &jobs(&["a"])).await;
+    assert_eq!(late.unwrap(), Enqueued::Cancelled);
+}
+
+#[tokio::test]
 async fn a_job_that_was_held_when_its_run_was_cancelled_is_not_tried_again() {
     let server = Server::start();
     let (redis, queue, keys) = queue(&server).await;

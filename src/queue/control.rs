@@ -86,7 +86,7 @@ impl Queue {
     }
 
     /// Ends a run in the queue: nothing of it can be added any more, and its counts are final.
-    /// Returns `false` while a job of it is pending.
+    /// Returns `false` while a job of it is pending, or the run is paused or cancelled.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.

@@ -1,39 +1,85 @@
 //! What can be seen of the queue against what its model says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::AsyncCommands;
 use sojourn::queue::{Kind, Lane};
 
-use crate::model::Letter;
+use crate::Difference;
+use crate::entry::{Entry, Letter};
+use crate::loss::Fields;
+use crate::model::LANES;
+use crate::operation::End;
+use crate::run::State;
 use crate::trial::Trial;
-use crate::{Difference, End};
 
 impl Trial<'_> {
     /// Compares everything that can be seen.
     pub async fn compare(&self) -> Result<(), Difference> {
+        self.compare_runs().await?;
+        self.compare_lanes().await?;
+        self.compare_letters().await?;
+        for (number, held) in self.leases.iter().enumerate() {
+            // Those that are over are asked for by operations of their own.
+            if self.is_held(held) {
+                self.renew(number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_runs(&self) -> Result<(), Difference> {
+        let keys = self.redis.keys().partition(Kind::Extract, 0);
         for (id, run) in self.runs.iter().zip(&self.model.runs) {
             let standing = self.queue.standing(id).await?;
-            same!(
-                standing.pending,
-                run.pending.len() as u64,
-                "pending jobs of {id}"
-            );
+            let found = (standing.pending, standing.restarts, standing.paused);
+            let is_paused = run.state == State::Paused;
+            let expected = (run.pending.len() as u64, run.restarts, is_paused);
+            same!(found, expected, "pending, restarts and pause of {id}");
             let counts = standing
                 .counts
                 .into_iter()
                 .filter(|&(_, amount)| amount > 0);
             let counts: BTreeMap<String, u64> = counts.collect();
-            same!(counts, run.counted(), "counts of {id}");
+            same!(counts, run.all_counted(), "counts of {id}");
+            let state: Option<String> = self.redis.commands().hget(keys.run(id), "state").await?;
+            same!(state.as_deref(), run.state.text(), "the state of {id}");
+            let followed: BTreeSet<String> =
+                self.redis.commands().smembers(keys.queued(id)).await?;
+            same!(followed, run.followed, "what {id} knows to be queued");
+            self.compare_stream(&keys.parked(id), &run.parked).await?;
         }
+        Ok(())
+    }
+
+    async fn compare_lanes(&self) -> Result<(), Difference> {
+        let keys = self.redis.keys().partition(Kind::Extract, 0);
         for lane in Lane::ALL {
-            let depth = self.queue.depth(lane, 0).await?;
-            same!(
-                depth,
-                self.model.lane(lane).len() as u64,
-                "the depth of {lane}"
-            );
+            self.compare_stream(&keys.lane(lane), self.model.lane(lane))
+                .await?;
+            let waiting: usize = self.redis.commands().zcard(keys.retry(lane)).await?;
+            same!(waiting, self.model.waiting(lane), "what waits for {lane}");
         }
+        let paused = self.queue.paused_lanes().await?;
+        let expected = Lane::ALL.into_iter();
+        let expected = expected.filter(|&lane| self.model.is_paused(lane));
+        same!(paused, expected.collect::<Vec<_>>(), "paused lanes");
+        Ok(())
+    }
+
+    /// In which order they come is seen when they are taken.
+    async fn compare_stream(&self, stream: &str, expected: &[Entry]) -> Result<(), Difference> {
+        let entries = self.entries(stream).await?.into_iter();
+        let mut found: Vec<Fields> = entries.map(|(_, fields)| fields).collect();
+        let expected = expected.iter().map(|entry| self.fields(entry));
+        let mut expected: Vec<Fields> = expected.collect();
+        found.sort();
+        expected.sort();
+        same!(found, expected, "what is in {stream}");
+        Ok(())
+    }
+
+    async fn compare_letters(&self) -> Result<(), Difference> {
         let kept: Vec<&Letter> = self.model.kept().collect();
         let mut found = Vec::new();
         let mut before = None;
@@ -60,7 +106,8 @@ impl Trial<'_> {
                 "the job of {}",
                 found.id
             );
-            let record = (found.attempts, found.failures, found.crashes, found.lane);
+            let attempts = found.attempts.map(u64::from);
+            let record = (attempts, found.failures, found.crashes, found.lane);
             let expected = (
                 Some(entry.attempts),
                 Some(entry.failures),
@@ -69,18 +116,20 @@ impl Trial<'_> {
             );
             same!(record, expected, "the record of {}", found.id);
         }
-        for (number, held) in self.leases.iter().enumerate() {
-            // Those that are over are asked for by operations of their own.
-            if self.is_held(held) {
-                self.renew(number).await?;
-            }
-        }
         Ok(())
     }
 
     /// Does everything that is left, and compares what remains with what should.
     pub async fn drain(mut self) -> Result<(), Difference> {
+        self.compare_lifetimes().await?;
+        for lane in Lane::ALL {
+            self.pause_lane(lane, false).await?;
+        }
+        for run in 0..LANES.len() {
+            self.resume(run).await?;
+        }
         self.time_passes().await?;
+        self.reconcile().await?;
         for lane in Lane::ALL {
             while self.take(0, lane, true).await? {
                 self.settle(self.leases.len() - 1, End::Done).await?;
@@ -88,32 +137,38 @@ impl Trial<'_> {
         }
         self.compare().await?;
         for (id, run) in self.runs.iter().zip(&self.model.runs) {
-            let count = |name: &str| run.counts.get(name).copied().unwrap_or(0);
-            same!(run.pending.len(), 0, "the end of {id}");
-            if !run.is_cancelled {
-                same!(
-                    count("jobs"),
-                    count("done") + count("dead"),
-                    "jobs of {id} that ended"
-                );
+            if run.state != State::Cancelled {
+                same!(run.ended, run.begun, "how often jobs of {id} ended");
+                let ended = ["done", "dead", "lost"].map(|name| run.counted(name));
+                let ended: u64 = ended.iter().sum();
+                same!(ended, run.counted("jobs"), "jobs of {id} that ended");
             }
         }
+        for run in 0..LANES.len() {
+            self.close(run).await?;
+        }
+        self.compare().await?;
+        self.compare_lifetimes().await
+    }
+
+    /// Only lanes, what is in them, and letters are there for ever.
+    async fn compare_lifetimes(&self) -> Result<(), Difference> {
         let keys = self.redis.keys().partition(Kind::Extract, 0);
-        let allowed = [keys.lane(Lane::High), keys.lane(Lane::Low), keys.dead()];
-        let runs = self.runs.iter();
-        let runs = runs.flat_map(|run| [keys.run(run), keys.queued(run)]);
-        let runs: Vec<String> = runs.collect();
+        let mut stay = vec![keys.dead()];
+        for lane in Lane::ALL {
+            stay.push(keys.lane(lane));
+            if self.model.waiting(lane) > 0 {
+                stay.push(keys.retry(lane));
+            }
+            if self.model.is_paused(lane) {
+                stay.push(keys.paused(lane));
+            }
+        }
         let mut connection = self.redis.commands();
-        let left: Vec<String> = connection.keys("*").await?;
-        for key in left {
-            let is_run = runs.contains(&key);
-            same!(
-                allowed.contains(&key) || is_run,
-                true,
-                "whether {key} may be left"
-            );
+        let found: Vec<String> = connection.keys("*").await?;
+        for key in found {
             let ttl: i64 = connection.ttl(&key).await?;
-            same!(ttl > 0, is_run, "whether {key} goes away by itself");
+            same!(ttl > 0, !stay.contains(&key), "whether {key} goes away");
         }
         Ok(())
     }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::queue::{Enqueued, Kind, Lane, Lease, NewJob, Outcome, Queue, Renewal, Replayed};
+use sojourn::queue::{Kind, Lane, Lease, Outcome, Queue, Renewal};
 use sojourn::run::RunId;
 
-use crate::model::{Entry, Letter, Model};
-use crate::{Difference, End, Operation};
+use crate::Difference;
+use crate::entry::{Entry, Letter};
+use crate::model::{LANES, Model};
+use crate::operation::{End, Operation};
+use crate::planning::job;
 
 /// Longer than any test.
 const LEASE: Duration = Duration::from_secs(3600);
@@ -19,25 +22,19 @@ const NO_LEASE: Duration = Duration::ZERO;
 /// Longer than any test.
 const LATER: Duration = Duration::from_secs(3600);
 
-/// Jobs of the plan of each run.
-const PLANNED: usize = 12;
-
 /// A lease that somebody has or had.
 pub struct Held {
-    lane: Lane,
-    run: usize,
     worker: String,
     lease: Lease,
-    /// Of the entry: a job may come back as another one.
-    place: u64,
-    deliveries: u32,
+    /// As it was when it was handed out: once it is another, the lease is over.
+    entry: Entry,
 }
 
 pub struct Trial<'a> {
     pub queue: &'a Queue,
     pub redis: &'a Redis,
     pub model: Model,
-    pub runs: [RunId; 2],
+    pub runs: [RunId; LANES.len()],
     workers: [String; 3],
     started: u32,
     pub leases: Vec<Held>,
@@ -52,12 +49,13 @@ impl<'a> Trial<'a> {
         for lane in Lane::ALL {
             queue.take("first", lane, 0, LEASE).await?;
         }
-        let run = |number| RunId::parse(&format!("1763947200000-{number}")).expect("a run id");
+        let run =
+            |number: usize| RunId::parse(&format!("1763947200000-{number}")).expect("a run id");
         Ok(Trial {
             queue,
             redis,
             model: Model::default(),
-            runs: [run(0), run(1)],
+            runs: std::array::from_fn(run),
             workers: [0, 1, 2].map(|number| format!("w{number}")),
             started: 3,
             leases: Vec::new(),
@@ -66,21 +64,16 @@ impl<'a> Trial<'a> {
 
     pub async fn apply(&mut self, operation: Operation) -> Result<(), Difference> {
         match operation {
-            Operation::Plan {
-                run,
-                lane,
-                jobs,
-                behind,
-            } => self.plan(run, lane, jobs, behind).await,
-            Operation::Follow { run, lane, job } => self.follow(run, lane, job).await,
+            Operation::Plan { run, jobs, behind } => self.plan(run, jobs, behind).await,
+            Operation::Follow { run, job } => self.follow(run, job).await,
             Operation::Take { worker, lane } => self.take(worker, lane, false).await.map(drop),
             Operation::TakeOver { worker, lane } => self.take(worker, lane, true).await.map(drop),
             Operation::Wait { worker } => self.wait(worker).await,
-            Operation::Renew { lease } => match self.newest_lease(lease) {
+            Operation::Renew { lease } => match newest(self.leases.len(), lease) {
                 Some(lease) => self.renew(lease).await,
                 None => Ok(()),
             },
-            Operation::Settle { lease, end } => match self.newest_lease(lease) {
+            Operation::Settle { lease, end } => match newest(self.leases.len(), lease) {
                 Some(lease) => self.settle(lease, end).await,
                 None => Ok(()),
             },
@@ -94,80 +87,20 @@ impl<'a> Trial<'a> {
                 self.queue.forget_idle_workers(Duration::ZERO).await?;
                 Ok(())
             }
-            Operation::Cancel { run } => {
-                let unfinished = self.queue.cancel(&self.runs[run]).await?;
-                same!(unfinished, self.model.cancel(run), "unfinished jobs");
-                Ok(())
-            }
-            Operation::Replay { letter } => match newest(self.model.letters.len(), letter) {
-                Some(letter) => self.replay(letter).await,
-                None => Ok(()),
-            },
-            Operation::Drop { letter } => match newest(self.model.letters.len(), letter) {
-                Some(letter) => {
-                    let letter = &mut self.model.letters[letter];
-                    let dropped = self.queue.drop_letters(&[letter.id]).await?;
-                    let was_kept = std::mem::replace(&mut letter.is_kept, false);
-                    same!(dropped, u64::from(was_kept), "dropped letters");
-                    Ok(())
-                }
-                None => Ok(()),
-            },
+            Operation::Cancel { run } => self.cancel(run).await,
+            Operation::Pause { run } => self.pause(run).await,
+            Operation::Resume { run } => self.resume(run).await,
+            Operation::PauseLane { lane } => self.pause_lane(lane, true).await,
+            Operation::ResumeLane { lane } => self.pause_lane(lane, false).await,
+            Operation::Close { run } => self.close(run).await,
+            Operation::Reopen { run } => self.reopen(run).await,
+            Operation::BeginAgain { run, by, keeps } => self.begin_again(run, by, keeps).await,
+            Operation::Vanish { lane, entry } => self.vanish(lane, entry).await,
+            Operation::Reconcile => self.reconcile().await,
+            Operation::Mistake { run, job, is_late } => self.mistake(run, job, is_late).await,
+            Operation::Replay { letter } => self.replay(letter).await,
+            Operation::Drop { letter } => self.drop_letter(letter).await,
         }
-    }
-
-    fn newest_lease(&self, lease: usize) -> Option<usize> {
-        newest(self.leases.len(), lease)
-    }
-
-    async fn plan(
-        &mut self,
-        run: usize,
-        lane: Lane,
-        jobs: usize,
-        behind: u64,
-    ) -> Result<(), Difference> {
-        let planned = self.model.runs[run].planned();
-        let cursor = planned.saturating_sub(behind);
-        let ids: Vec<String> = (cursor as usize..PLANNED)
-            .take(jobs)
-            .map(|n| format!("p{n}"))
-            .collect();
-        let new: Vec<NewJob> = ids.iter().map(|id| job(id)).collect();
-        let queued = self
-            .queue
-            .enqueue_planned(&self.runs[run], lane, 0, cursor, &new)
-            .await?;
-        let expected = if self.model.runs[run].is_cancelled {
-            None
-        } else if cursor == planned {
-            for id in &ids {
-                self.model.enqueue(run, lane, id, id.len() as u64);
-            }
-            self.model.runs[run].count("planned", ids.len() as u64);
-            Some(planned + ids.len() as u64)
-        } else {
-            Some(planned)
-        };
-        same!(queued, expected, "the cursor");
-        Ok(())
-    }
-
-    async fn follow(&mut self, run: usize, lane: Lane, number: usize) -> Result<(), Difference> {
-        let id = format!("f{number}");
-        let queued = self
-            .queue
-            .enqueue(&self.runs[run], lane, 0, &[job(&id)])
-            .await?;
-        same!(
-            queued == Enqueued::Queued,
-            !self.model.runs[run].is_cancelled,
-            "whether a job may be queued"
-        );
-        if queued == Enqueued::Queued {
-            self.model.follow(run, lane, &id, id.len() as u64);
-        }
-        Ok(())
     }
 
     /// Returns whether there was a job.
@@ -187,11 +120,9 @@ impl<'a> Trial<'a> {
     }
 
     async fn wait(&mut self, worker: usize) -> Result<(), Difference> {
-        let is_free = |lane| {
-            self.model
-                .lane(lane)
-                .iter()
-                .any(|entry| entry.held.is_none())
+        let is_free = |lane: Lane| {
+            let entries = self.model.lane(lane);
+            !self.model.is_paused(lane) && entries.iter().any(|entry| entry.held.is_none())
         };
         if !Lane::ALL.into_iter().any(is_free) {
             // It would only wait.
@@ -225,57 +156,46 @@ impl<'a> Trial<'a> {
             same!(0, candidates.len(), "jobs to be taken");
             return Ok(());
         };
-        let is_it = |entry: &&Entry| entry.job == lease.job && self.runs[entry.run] == lease.run;
+        let record = |entry: &Entry| {
+            let handed_out = entry.held.as_ref().map_or(0, |(_, deliveries)| *deliveries);
+            let attempt = entry.attempts + u64::from(handed_out) + 1;
+            let crashes = entry.crashes + handed_out;
+            (attempt, entry.failures, crashes)
+        };
+        let found = (u64::from(lease.attempt()), lease.failures, lease.crashes);
+        let is_it = |entry: &&Entry| {
+            let is_job = entry.job == lease.job && self.runs[entry.run] == lease.run;
+            is_job && record(entry) == found
+        };
         let Some(entry) = candidates.iter().find(is_it) else {
             return Err(Difference(format!(
                 "it gave out {lease:?}, which is none of {candidates:?}"
             )));
         };
-        let deliveries = self.model.hand_out(lane, entry.run, &entry.job, worker);
-        let found = (lease.attempt(), lease.failures, lease.crashes, lease.lane);
-        let crashes = entry.crashes + deliveries - 1;
-        let expected = (entry.attempts + deliveries, entry.failures, crashes, lane);
-        same!(
-            found,
-            expected,
-            "attempt, failures, crashes and lane of {}",
-            lease.job
-        );
+        same!(lease.lane, lane, "the lane of {}", lease.job);
         same!(lease.payload, job(&lease.job).payload, "the payload");
+        let entry = self.model.hand_out(entry, worker);
+        let worker = worker.into();
         self.leases.push(Held {
-            lane,
-            run: entry.run,
-            worker: worker.into(),
+            worker,
             lease,
-            place: entry.place,
-            deliveries,
+            entry,
         });
         Ok(())
     }
 
     /// Whether a lease that somebody had is one that somebody has.
     pub fn is_held(&self, held: &Held) -> bool {
-        let holder = Some((held.worker.clone(), held.deliveries));
-        self.model.lane(held.lane).iter().any(|entry| {
-            entry.run == held.run
-                && entry.job == held.lease.job
-                && entry.place == held.place
-                && entry.held == holder
-        })
+        self.model.lane(held.lease.lane).contains(&held.entry)
     }
 
     pub async fn renew(&self, lease: usize) -> Result<(), Difference> {
         let held = &self.leases[lease];
         let renewed = self.queue.renew(&held.worker, &held.lease).await?;
-        let expected = if self.is_held(held) {
-            Renewal::Held
-        } else {
-            Renewal::Lost
-        };
         same!(
-            renewed,
-            expected,
-            "{}'s lease of {}",
+            renewed == Renewal::Held,
+            self.is_held(held),
+            "whether {} holds {}",
             held.worker,
             held.lease.job
         );
@@ -315,30 +235,37 @@ impl<'a> Trial<'a> {
         if !settled {
             return Ok(());
         }
-        let (lane, run) = (held.lane, held.run);
-        let mut entry = self.model.end(lane, run, &held.lease.job);
+        let lane = held.lease.lane;
+        let mut entry = self.model.end(&held.entry);
         if matches!(end, End::RetryAtOnce | End::RetryLater | End::Dead) {
             entry.failures += 1;
         }
+        let run = &mut self.model.runs[entry.run];
         match end {
-            End::Done => self.model.finish(&entry, 3),
-            End::RetryAtOnce => self.model.put_off(lane, entry, true),
-            End::RetryLater | End::Postpone => self.model.put_off(lane, entry, false),
-            End::Release => self.model.hand_back(lane, entry),
+            End::Done => {
+                if run.end(&entry.job, "done") {
+                    run.count("users", 3);
+                }
+            }
+            End::RetryAtOnce => self.model.put_off(entry, true),
+            End::RetryLater | End::Postpone => self.model.put_off(entry, false),
+            End::Release => self.model.append(entry),
             End::Dead | End::Quarantine => {
-                let newest = self.queue.letters(0, None).await?.into_iter().next();
-                let Some(newest) = newest else {
-                    return Err(Difference("a dead job left no letter".into()));
-                };
-                let is_kept = true;
-                let id = newest.id;
-                self.model.bury(Letter {
-                    id,
-                    lane,
-                    error,
-                    entry,
-                    is_kept,
-                });
+                if run.end(&entry.job, "dead") {
+                    let restarts = run.restarts;
+                    let newest = self.queue.letters(0, None).await?.into_iter().next();
+                    let Some(newest) = newest else {
+                        return Err(Difference("a dead job left no letter".into()));
+                    };
+                    self.model.letters.push(Letter {
+                        id: newest.id,
+                        lane,
+                        error,
+                        entry,
+                        restarts,
+                        is_kept: true,
+                    });
+                }
             }
         }
         Ok(())
@@ -357,43 +284,9 @@ impl<'a> Trial<'a> {
         self.model.time_passes();
         Ok(())
     }
-
-    async fn replay(&mut self, letter: usize) -> Result<(), Difference> {
-        let Letter {
-            id, entry, is_kept, ..
-        } = &self.model.letters[letter];
-        let run = &self.model.runs[entry.run];
-        let Some(found) = self.queue.letter(*id).await? else {
-            same!(false, *is_kept, "whether letter {id} is kept");
-            return Ok(());
-        };
-        let expected = if run.is_cancelled {
-            Replayed::Cancelled
-        } else if run.pending.contains(&entry.job) {
-            Replayed::Queued
-        } else {
-            Replayed::Replayed
-        };
-        let replayed = self.queue.replay(&found).await?;
-        same!(replayed, expected, "what becomes of letter {id}");
-        if replayed == Replayed::Replayed {
-            self.model.replay(letter);
-            let again = self.queue.replay(&found).await?;
-            same!(again, Replayed::Gone, "what becomes of it the second time");
-        }
-        Ok(())
-    }
 }
 
 /// The `number`th newest of so many things, round and round.
-fn newest(things: usize, number: usize) -> Option<usize> {
+pub fn newest(things: usize, number: usize) -> Option<usize> {
     things.checked_sub(1).map(|last| last - number.min(last))
-}
-
-fn job(id: &str) -> NewJob {
-    NewJob {
-        id: id.into(),
-        payload: format!("payload of {id}").into_bytes(),
-        size: Some(("size", id.len() as u64)),
-    }
 }
