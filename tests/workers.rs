@@ -282,3 +282,42 @@ async fn an_attempt_that_redis_has_lost_is_caught_up_with_and_everything_is_coun
     assert_eq!(name_all(&line).await, NAMING_JOBS);
     assert_counted(&line, 1, &EVERYTHING_ONCE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_wait_for_results_that_redis_has_lost() {
+    let line = Line::start().await;
+    line.extract_all(1).await;
+    let keys = line.redis.keys();
+    let lost = [keys.names("u7"), keys.journeys("u7")];
+    let () = line.redis.commands().del(&lost).await.unwrap();
+    let never = CancellationToken::new();
+    let mut waited = 0;
+    for _ in 0..NAMING_JOBS {
+        let lease = take(&line.name, "w", LEASE).await.unwrap();
+        let named = line
+            .naming
+            .perform(&lease, &never, support::contact())
+            .await;
+        let outcome = match named {
+            Ok(counts) => Outcome::Done(counts),
+            Err(Failure::Transient(error)) => {
+                assert!(error.contains("SJ409") && error.contains("u7"), "{error}");
+                waited += 1;
+                Outcome::Retry {
+                    after: Duration::ZERO,
+                    error,
+                }
+            }
+            Err(other) => panic!("{other:?}"),
+        };
+        assert!(line.name.settle("w", &lease, &outcome).await.unwrap());
+    }
+    assert_eq!(waited, 1);
+    // A Redis that went back in time has the extraction done again.
+    let keys = keys.partition(Kind::Extract, 0);
+    let forgotten = [keys.run(&run(1)), keys.queued(&run(1))];
+    let () = line.redis.commands().del(&forgotten).await.unwrap();
+    line.extract_all(1).await;
+    assert_eq!(name_all(&line).await, 1);
+    assert_counted(&line, 1, &[("named", JOURNEYS), ("names_outdated", 0)]).await;
+}

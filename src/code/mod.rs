@@ -118,6 +118,8 @@ codes! {
     Vanished = "SJ407", EXIT_RUN;
     /// Redis has lost jobs that a run cannot do without.
     Lost = "SJ408", EXIT_RUN;
+    /// The results that a naming job is about are not there.
+    NothingToName = "SJ409", EXIT_RUN;
 
     /// There is no such run.
     UnknownRun = "SJ501", EXIT_INPUT;

@@ -58,7 +58,15 @@ async fn a_run_ends_when_a_primary_dies_with_writes_that_its_replica_lacks_and_c
     let folder = tempfile::tempdir().unwrap();
     let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
     let access = Access::to(&server.url());
-    let _processes = access.deploy();
+    // Names of results that are lost are not waited for long.
+    let _processes = [
+        access.start("sojourn", &["serve"]),
+        access.start("sojourn-worker", &["extract", "--lease", "2"]),
+        access.start(
+            "sojourn-worker",
+            &["name", "--lease", "2", "--max-failures", "2"],
+        ),
+    ];
     let run = access.backfill(&dataset);
     access.wait_for_jobs(&run, 50);
     cut_replication(&server.nodes[0], &server.nodes[3]);
@@ -66,15 +74,17 @@ async fn a_run_ends_when_a_primary_dies_with_writes_that_its_replica_lacks_and_c
     server.nodes[0].kill();
     wait_for_promotion(&server.nodes[3]);
     let begun = Instant::now();
-    let status = access.ask(&["run", &run, "--watch"]);
+    let status = access.follow(&run);
     assert_eq!(status["state"], "done", "{status}");
     // Their jobs are in the slots of other nodes, which know that they were done.
     let options = RedisOptions::new(server.url());
     let without = without_names(&options, USERS).await.len();
     eprintln!(
-        "failover with lost writes: {USERS} jobs, {USERS} users; begun again {} times, {without} users \
-         without results; done {:.1} s after the replica took over",
+        "failover with lost writes: {USERS} jobs, {USERS} users; begun again {} times, {} naming jobs \
+         noticed that results are lost, {without} users without names; done {:.1} s after the replica \
+         took over",
         status["restarts"],
+        status["counts"]["naming_dead"].as_u64().unwrap_or(0),
         begun.elapsed().as_secs_f64()
     );
     let status = access.ask(&["repair", &run, "--watch"]);

@@ -1,6 +1,6 @@
 //! The naming worker: new and changed journeys of some users get names.
 
-use sojourn::code::Coded;
+use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::health::Contact;
 use sojourn::job::{NameJob, UserToName};
@@ -50,7 +50,8 @@ impl NamingWorker {
         }
     }
 
-    /// Reads how some users stand. Those with nothing to name are finished and counted.
+    /// Reads how some users stand. Those with nothing to name are finished and counted, and those
+    /// whose results are not there are noted.
     async fn look(
         &self,
         users: Vec<UserToName>,
@@ -61,7 +62,12 @@ impl NamingWorker {
         let stored = patience.with(|| self.reader.journeys_of_many(&ids)).await?;
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
+            let epoch = stored.as_ref().ok().and_then(Option::as_ref);
+            let epoch = epoch.map(|stored| stored.meta.epoch);
             match stored {
+                Ok(_) if epoch < Some(tally.epoch) => {
+                    tally.missing.get_or_insert(asked.user);
+                }
                 Ok(Some(stored)) if stored.journeys.iter().any(Journey::wants_name) => {
                     waiting.push(Waiting { asked, stored });
                 }
@@ -150,7 +156,14 @@ impl Work for NamingWorker {
                 waiting = rest;
             }
             if users.is_empty() {
-                return Ok(tally.counts());
+                // The others have their names by now.
+                return match tally.missing {
+                    None => Ok(tally.counts()),
+                    Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
+                        "the results of user {user:?} that are to be named are not there: Redis has \
+                         lost them, or they have expired"
+                    )))),
+                };
             }
         }
         let busy = StoreError::Busy {
@@ -197,6 +210,9 @@ struct Tally {
     named: u64,
     names_outdated: u64,
     cost: NamingCounts,
+    /// The first user whose results are not there, or only those of an older run: a Redis has lost
+    /// them, and the extraction that is done again for that reason has not written them yet.
+    missing: Option<String>,
 }
 
 impl Tally {
@@ -206,6 +222,7 @@ impl Tally {
             named: 0,
             names_outdated: 0,
             cost: NamingCounts::default(),
+            missing: None,
         }
     }
 
