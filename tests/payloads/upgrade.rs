@@ -3,9 +3,11 @@
 use std::process::Stdio;
 
 use serde_json::Value;
+use sojourn::job::UserToName;
 use sojourn::journey::JourneyParams;
 use sojourn::queue::{Enqueued, Lane, NewJob, Outcome, Queue, Queues};
 use sojourn::run::RunId;
+use sojourn::store::{JourneyWriter, Meta, UserResult, Written};
 use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::register::Register;
 use sojourn_scheduler::trigger::{Request, RunKind, Scope};
@@ -13,7 +15,7 @@ use sojourn_scheduler::trigger::{Request, RunKind, Scope};
 use crate::support::{
     Running, Server, command, json, said, small_dataset, sojourn, wait_for_async,
 };
-use crate::{DATASET, DATASET_ID, extractions, recorded};
+use crate::{DATASET, DATASET_ID, extractions, naming, recorded};
 
 fn run() -> RunId {
     RunId::parse("1763947200000-0").unwrap()
@@ -116,6 +118,26 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
     let old = extractions().map(|(name, _)| (name, with_id(recorded(name))));
     for (name, payload) in &old {
         enqueue(&queues.extract, name, payload.clone()).await;
+    }
+    // What the extraction has left behind from which the recorded naming followed.
+    for UserToName { user, .. } in naming().users {
+        let meta = Meta {
+            epoch: naming().epoch,
+            attempt: 1,
+            revision: 1,
+            run: run(),
+            dataset: manifest.id.clone(),
+            parameters: String::new(),
+            written_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let result = UserResult {
+            user,
+            meta,
+            journeys: Vec::new(),
+            replaces_foreign: false,
+        };
+        let written = JourneyWriter::new(&redis).write(&[result], None).await;
+        assert_eq!(written.unwrap(), [Written::Written]);
     }
     enqueue(&queues.name, "name", recorded("name")).await;
     let newer = of_a_newer_build(old[0].1.clone());
