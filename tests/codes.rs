@@ -42,7 +42,7 @@ async fn tell(redis: &Redis, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_in_which_a_real_redis_refuses_a_write_has_its_code() {
-    let mut server = Server::start();
+    let mut server = Server::start_single_with(&[]);
     let redis = server.connect().await;
     let queue = Queue::new(redis.clone(), Kind::Extract, 1);
 

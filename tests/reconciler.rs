@@ -225,7 +225,7 @@ fn copy_data(server: &Server, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_goes_back_in_time_ends_its_run_with_every_result() {
-    let mut server = Server::start_with(&["--appendfsync", "always"]);
+    let mut server = Server::start_single_with(&["--appendfsync", "always"]);
     let folder = tempfile::tempdir().unwrap();
     let dataset = small_dataset(folder.path(), MANY, 1);
     let redis = server.connect().await;
@@ -249,7 +249,7 @@ async fn a_redis_that_goes_back_in_time_ends_its_run_with_every_result() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_does_not_end_before_a_redis_that_went_back_in_time_has_all_of_its_jobs() {
-    let mut server = Server::start_with(&["--appendfsync", "always"]);
+    let mut server = Server::start_single_with(&["--appendfsync", "always"]);
     let folder = tempfile::tempdir().unwrap();
     let dataset = small_dataset(folder.path(), 40, 1);
     let redis = server.connect().await;
