@@ -1,6 +1,7 @@
 //! Sojourn finds the interest journeys in the histories of a whole user population, names them,
 //! and keeps them fresh.
 
+pub mod backoff;
 pub mod catalogue;
 pub mod causes;
 pub mod code;

@@ -182,18 +182,19 @@ impl RedisArgs {
     }
 }
 
-/// A number of seconds from `least` to a day, for options: whatever is silent for longer is dead.
+/// The longest that anything may be told to wait, in seconds: whatever is silent for a day is dead.
+pub const DAY: f64 = 24.0 * 3600.0;
+
+/// A number of seconds within bounds, for options.
 ///
 /// # Errors
 /// When it is none.
-pub fn seconds(text: &str, least: f64) -> Result<Duration, String> {
-    const DAY: f64 = 24.0 * 3600.0;
-    let refused = || format!("must be a number of seconds from {least} to {DAY}");
-    let seconds: f64 = text.parse().map_err(|_| refused())?;
-    if !(least..=DAY).contains(&seconds) {
-        return Err(refused());
-    }
-    Ok(Duration::from_secs_f64(seconds))
+pub fn seconds(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| bounds.contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+        let (least, most) = (bounds.start(), bounds.end());
+        format!("must be a number of seconds from {least} to {most}")
+    })
 }
 
 /// A secret from a file, else from an environment variable.
@@ -226,12 +227,5 @@ fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
 const TIMEOUTS: RangeInclusive<f64> = 0.1..=600.0;
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let seconds = text
-        .parse()
-        .ok()
-        .filter(|seconds| TIMEOUTS.contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
-        let (least, most) = (TIMEOUTS.start(), TIMEOUTS.end());
-        format!("must be a number of seconds from {least} to {most}")
-    })
+    seconds(text, TIMEOUTS)
 }

@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::journey::JourneyParams;
 use sojourn::queue::{Kind, Lane, Queues};
 use sojourn::run::RunId;
 use sojourn_scheduler::cohort::{self, CohortError};
 use sojourn_scheduler::inbox;
 use sojourn_scheduler::leader::Candidate;
-use sojourn_scheduler::record::{RunState, RunStatus};
+use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::register::{Register, RegisterError};
 use sojourn_scheduler::scheduler::{Scheduler, SchedulerOptions};
-use sojourn_scheduler::trigger::{Request, RunKind, Scope};
+use support::run::{backfill, status, wait_for_status};
 use support::{Running, Server, small_dataset, wait_for_async};
 use tokio_util::sync::CancellationToken;
 
@@ -30,17 +29,6 @@ const LEAD_SECONDS: &str = "3";
 /// What a machine that is busy with other tests may add to a bound that is promised.
 const SLACK: Duration = Duration::from_secs(10);
 
-fn backfill(dataset: &Path) -> Request {
-    Request {
-        kind: RunKind::Backfill,
-        dataset: dataset.display().to_string(),
-        scope: Scope::All,
-        lane: Lane::Low,
-        parameters: JourneyParams::default(),
-        ttl_seconds: None,
-    }
-}
-
 async fn leader(redis: &Redis) -> Option<String> {
     let key = redis.keys().leader();
     redis.commands().get(key).await.unwrap()
@@ -51,22 +39,6 @@ async fn wait_for_leader(redis: &Redis, other_than: Option<&str>) -> String {
         leader(redis)
             .await
             .filter(|holder| Some(holder.as_str()) != other_than)
-    })
-    .await
-}
-
-async fn status(redis: &Redis, run: &RunId) -> Option<RunStatus> {
-    let queues = Queues::open(redis).await.ok()?;
-    Register::new(redis).status(run, &queues).await.ok()
-}
-
-async fn wait_for_status(
-    redis: &Redis,
-    run: &RunId,
-    wanted: impl Fn(&RunStatus) -> bool,
-) -> RunStatus {
-    wait_for_async("a state of a run", async || {
-        status(redis, run).await.filter(&wanted)
     })
     .await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::journey::{JourneyParams, NameSource};
+use sojourn::journey::NameSource;
 use sojourn::keys::PartitionKeys;
 use sojourn::naming::Namer;
 use sojourn::queue::{Kind, Lane, Outcome, Queues, Renewal, Work};
@@ -18,8 +18,9 @@ use sojourn_scheduler::inbox;
 use sojourn_scheduler::record::{RunState, RunStatus};
 use sojourn_scheduler::register::{Register, RegisterError};
 use sojourn_scheduler::scheduler::{Scheduler, SchedulerOptions};
-use sojourn_scheduler::trigger::{Request, RunKind, Scope};
+use sojourn_scheduler::trigger::Scope;
 use sojourn_workers::naming::NamingWorker;
+use support::run::{backfill, status, wait_for_status};
 use support::{Running, Server, command, said, small_dataset, wait_for_async};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -27,17 +28,6 @@ const PARTITIONS: u32 = 4;
 
 /// Journeys that each user of the dataset has.
 const JOURNEYS: u64 = 2;
-
-fn backfill(dataset: &Path) -> Request {
-    Request {
-        kind: RunKind::Backfill,
-        dataset: dataset.display().to_string(),
-        scope: Scope::All,
-        lane: Lane::Low,
-        parameters: JourneyParams::default(),
-        ttl_seconds: None,
-    }
-}
 
 /// A scheduler that looks for what was lost all the time, until the guard is dropped.
 async fn schedule(redis: &Redis) -> DropGuard {
@@ -63,22 +53,6 @@ fn extract(server: &Server) -> Running {
 
 fn name(server: &Server) -> Running {
     Running::start("sojourn-worker", &["name", "--lease", "2"], server)
-}
-
-async fn status(redis: &Redis, run: &RunId) -> Option<RunStatus> {
-    let queues = Queues::open(redis).await.ok()?;
-    Register::new(redis).status(run, &queues).await.ok()
-}
-
-async fn wait_for_status(
-    redis: &Redis,
-    run: &RunId,
-    wanted: impl Fn(&RunStatus) -> bool,
-) -> RunStatus {
-    wait_for_async("a state of a run", async || {
-        status(redis, run).await.filter(&wanted)
-    })
-    .await
 }
 
 async fn wait_until_over(redis: &Redis, run: &RunId) -> RunStatus {

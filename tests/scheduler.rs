@@ -7,31 +7,19 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
-use sojourn::journey::JourneyParams;
 use sojourn::queue::{Enqueued, Lane, NewJob, Outcome, Queue, Queues};
 use sojourn::run::RunId;
 use sojourn_scheduler::cohort::{self, CohortError};
 use sojourn_scheduler::inbox::{self, Inbox};
 use sojourn_scheduler::leader::Candidate;
-use sojourn_scheduler::record::{RunState, RunStatus};
+use sojourn_scheduler::record::RunState;
 use sojourn_scheduler::register::Register;
 use sojourn_scheduler::scheduler::{Scheduler, SchedulerOptions};
-use sojourn_scheduler::trigger::{Request, RunKind, Scope};
-use support::{Server, small_dataset, wait_for_async};
+use support::run::{backfill, wait_for_status};
+use support::{Server, small_dataset};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const NOW: Duration = Duration::from_millis(1);
-
-fn backfill(dataset: &Path) -> Request {
-    Request {
-        kind: RunKind::Backfill,
-        dataset: dataset.display().to_string(),
-        scope: Scope::All,
-        lane: Lane::Low,
-        parameters: JourneyParams::default(),
-        ttl_seconds: None,
-    }
-}
 
 /// A scheduler that runs until the guard is dropped.
 async fn start(redis: &Redis, options: SchedulerOptions) -> DropGuard {
@@ -39,21 +27,6 @@ async fn start(redis: &Redis, options: SchedulerOptions) -> DropGuard {
     let scheduler = Scheduler::new(redis, options).await.unwrap();
     tokio::spawn(scheduler.run(stop.clone()));
     stop.drop_guard()
-}
-
-async fn wait_for_status(
-    redis: &Redis,
-    run: &RunId,
-    wanted: impl Fn(&RunStatus) -> bool,
-) -> RunStatus {
-    let register = Register::new(redis);
-    wait_for_async("a state of a run", async || {
-        // Redis may be away for the moment.
-        let queues = Queues::open(redis).await.ok()?;
-        let status = register.status(run, &queues).await.ok()?;
-        wanted(&status).then_some(status)
-    })
-    .await
 }
 
 #[tokio::test]

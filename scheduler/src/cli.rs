@@ -374,7 +374,7 @@ impl RunArgs {
 
 /// A lead that ends within a second is lost to the first pause of a busy machine.
 fn lead(text: &str) -> Result<Duration, String> {
-    settings::seconds(text, 1.0)
+    settings::seconds(text, 1.0..=settings::DAY)
 }
 
 /// A number of days, no longer than results may be kept.

@@ -71,17 +71,48 @@ fn first_refusal(error: RedisError) -> RedisError {
     first.map_or(error, |(_, refusal)| refusal.clone().into())
 }
 
+/// Sends a command through a link, and drops that if it turns out to be of no use any more.
+async fn send(
+    links: &Links,
+    link: &Arc<Link>,
+    to: &mut (dyn ConnectionLike + Send),
+    command: &Cmd,
+) -> RedisResult<Value> {
+    let reply = to.req_packed_command(command).await;
+    let reply = reply.and_then(Value::extract_error);
+    links.judge(link, &reply);
+    reply
+}
+
+/// The same for a pipeline.
+async fn send_all(
+    links: &Links,
+    link: &Arc<Link>,
+    to: &mut (dyn ConnectionLike + Send),
+    pipeline: &Pipeline,
+    (offset, count): (usize, usize),
+) -> RedisResult<Vec<Value>> {
+    let replies = to.req_packed_commands(pipeline, offset, count).await;
+    let replies = replies.and_then(without_refusals);
+    links.judge(link, &replies);
+    replies
+}
+
+impl Commands {
+    fn connection(&mut self) -> &mut (dyn ConnectionLike + Send) {
+        match self {
+            Commands::Server(server) => server,
+            Commands::Cluster(cluster) => cluster,
+        }
+    }
+}
+
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         async move {
             let link = self.links.get().await?;
-            let reply = match &mut link.commands.clone() {
-                Commands::Server(server) => server.req_packed_command(command).await,
-                Commands::Cluster(cluster) => cluster.req_packed_command(command).await,
-            };
-            let reply = reply.and_then(Value::extract_error);
-            self.links.judge(&link, &reply);
-            reply
+            let mut commands = link.commands.clone();
+            send(&self.links, &link, commands.connection(), command).await
         }
         .boxed()
     }
@@ -94,13 +125,8 @@ impl ConnectionLike for Connection {
     ) -> RedisFuture<'a, Vec<Value>> {
         async move {
             let link = self.links.get().await?;
-            let replies = match &mut link.commands.clone() {
-                Commands::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
-                Commands::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
-            };
-            let replies = replies.and_then(without_refusals);
-            self.links.judge(&link, &replies);
-            replies
+            let (mut commands, slice) = (link.commands.clone(), (offset, count));
+            send_all(&self.links, &link, commands.connection(), pipeline, slice).await
         }
         .boxed()
     }
@@ -150,18 +176,18 @@ impl BlockingConnection {
     }
 }
 
+impl Inner {
+    fn connection(&mut self) -> &mut (dyn ConnectionLike + Send) {
+        match self {
+            Inner::Server(server) => server,
+            Inner::Cluster(cluster) => cluster,
+        }
+    }
+}
+
 impl ConnectionLike for BlockingConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        async move {
-            let reply = match &mut self.inner {
-                Inner::Server(server) => server.req_packed_command(command).await,
-                Inner::Cluster(cluster) => cluster.req_packed_command(command).await,
-            };
-            let reply = reply.and_then(Value::extract_error);
-            self.links.judge(&self.link, &reply);
-            reply
-        }
-        .boxed()
+        send(&self.links, &self.link, self.inner.connection(), command).boxed()
     }
 
     fn req_packed_commands<'a>(
@@ -170,15 +196,14 @@ impl ConnectionLike for BlockingConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        async move {
-            let replies = match &mut self.inner {
-                Inner::Server(of) => of.req_packed_commands(pipeline, offset, count).await,
-                Inner::Cluster(of) => of.req_packed_commands(pipeline, offset, count).await,
-            };
-            let replies = replies.and_then(without_refusals);
-            self.links.judge(&self.link, &replies);
-            replies
-        }
+        let slice = (offset, count);
+        send_all(
+            &self.links,
+            &self.link,
+            self.inner.connection(),
+            pipeline,
+            slice,
+        )
         .boxed()
     }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+use crate::backoff::{Backoff, jittered};
 use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
 
@@ -19,12 +20,6 @@ const IDLE_BLOCK: Duration = Duration::from_millis(250);
 /// A lease is renewed this many times before it would run out, so that two lost renewals in a row
 /// do no harm.
 const RENEWALS_PER_LEASE: u32 = 3;
-
-/// Longest pause after Redis failed.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
-
-/// First pause after Redis failed; doubled while it goes on.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a worker that has to stop waits for Redis: for a job that it is just asking for, and to
 /// hand back what it holds. What it cannot hand back is taken over after the lease time.
@@ -155,7 +150,7 @@ impl Consumer {
         let summary = Arc::new(Mutex::new(Summary::default()));
 
         let mut next_partition = rand::rng().random_range(0..this.queue.partitions());
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         let mut contact = this.health.contact();
         while !stop.is_cancelled() {
             let slot = tokio::select! {
@@ -173,15 +168,14 @@ impl Consumer {
                 Err(error) => {
                     contact.failed(&error);
                     tokio::select! {
-                        () = tokio::time::sleep(jittered(pause)) => {}
+                        () = tokio::time::sleep(backoff.pause()) => {}
                         () = stop.cancelled() => {}
                     }
-                    pause = (pause * 2).min(MAX_PAUSE);
                     continue;
                 }
             };
             contact.succeeded();
-            pause = FIRST_PAUSE;
+            backoff = Backoff::default();
             let Some(lease) = next else { continue };
             let working = this.health.working();
             let (this, work, halt, summary) =
@@ -338,7 +332,7 @@ impl Consumer {
         contact: &mut Contact,
     ) -> bool {
         let settled = async {
-            let mut pause = FIRST_PAUSE;
+            let mut backoff = Backoff::default();
             loop {
                 match self.queue.settle(&self.worker, lease, outcome).await {
                     Ok(applied) => {
@@ -348,8 +342,7 @@ impl Consumer {
                     }
                     Err(error) => {
                         contact.failed(&error);
-                        tokio::time::sleep(jittered(pause)).await;
-                        pause = (pause * 2).min(MAX_PAUSE);
+                        tokio::time::sleep(backoff.pause()).await;
                     }
                 }
             }
@@ -375,9 +368,4 @@ impl Consumer {
 async fn patience_after(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(STOP_PATIENCE).await;
-}
-
-/// Half to all of `pause`, so that workers that were stopped together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.5..1.0))
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sojourn::health::{Contact, Health};
 
 mod node;
+pub mod run;
 mod server;
 
 pub use node::{Node, free_ports};

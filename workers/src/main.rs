@@ -249,11 +249,11 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
 
 /// A lease that runs out within a second is lost to the first pause of a busy machine.
 fn lease(text: &str) -> Result<Duration, String> {
-    settings::seconds(text, 1.0)
+    settings::seconds(text, 1.0..=settings::DAY)
 }
 
 fn drain(text: &str) -> Result<Duration, String> {
-    settings::seconds(text, 0.0)
+    settings::seconds(text, 0.0..=settings::DAY)
 }
 
 #[cfg(test)]

@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
+use sojourn::backoff::Backoff;
 use sojourn::code::{Code, Coded};
 use sojourn::health::Contact;
 use sojourn::queue::Failure;
 use tokio_util::sync::CancellationToken;
-
-/// First pause after Redis failed; doubled while it goes on.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// Longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a call that is under way may still take when the worker has to stop. What it writes is
 /// fenced, and may be written again.
@@ -36,7 +30,7 @@ impl Patience<'_> {
         &mut self,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, Failure> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         loop {
             let out_of_time = async {
                 self.stop.cancelled().await;
@@ -57,12 +51,10 @@ impl Patience<'_> {
                 return Err(Failure::Transient(error.with_code()));
             }
             self.contact.failed(&error);
-            let wait = pause.mul_f64(rand::rng().random_range(0.5..1.0));
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(backoff.pause()) => {}
                 () = self.stop.cancelled() => return Err(Failure::Interrupted),
             }
-            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
