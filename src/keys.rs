@@ -1,7 +1,9 @@
 //! Every Redis key that Sojourn uses, in one place. `docs/redis-keys.md` says what is in them.
 //!
 //! Keys that one script touches together share a hash tag, so that they live in one slot of a
-//! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register.
+//! Redis Cluster: all keys of a user, of a name that is shared, of a queue partition, of the run register.
+
+use std::fmt::Display;
 
 use crate::queue::{Kind, Lane};
 use crate::run::RunId;
@@ -37,6 +39,22 @@ impl Keys {
     /// Hash of a user: journey id to the journey as JSON, and `_meta`.
     pub fn journeys(&self, user: &str) -> String {
         format!("{}:{{{user}}}:journeys", self.prefix)
+    }
+
+    /// The name of all journeys of which the same is said to the same model; `signature` is a hash of
+    /// that.
+    pub fn shared_name(&self, signature: impl Display) -> String {
+        format!("{}:{{{signature}}}:name", self.prefix)
+    }
+
+    /// Set of hashes of the users who have such a journey, while they are too few to share its name.
+    pub fn name_users(&self, signature: impl Display) -> String {
+        format!("{}:{{{signature}}}:name:users", self.prefix)
+    }
+
+    /// Is there while somebody asks for that name.
+    pub fn name_claim(&self, signature: impl Display) -> String {
+        format!("{}:{{{signature}}}:name:claim", self.prefix)
     }
 
     /// Set of user ids that any client may fill and a recompute may name.

@@ -26,6 +26,8 @@ const NAMING_KEEPS: KeptCounts = KeptCounts {
         "llm_tokens_in",
         "llm_tokens_out",
         "llm_answers_cut",
+        "names_llm",
+        "names_cached",
         "names_rejected",
         "names_kept",
         "names_fallback",

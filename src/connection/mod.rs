@@ -12,6 +12,7 @@ mod address;
 mod error;
 mod handle;
 mod link;
+mod script;
 mod server;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use error::ConnectError;
 pub use handle::{BlockingConnection, Connection};
+pub(crate) use script::BatchScript;
 pub use server::ServerVersion;
 
 use crate::keys::Keys;

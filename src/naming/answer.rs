@@ -5,11 +5,10 @@ use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 
-use super::grounding::{Heard, is_grounded};
+use super::grounding::{Evidence, is_grounded};
 use super::prompt::is_hidden;
 use super::taken::Taken;
 use super::words::telling_words;
-use crate::journey::Journey;
 
 /// Longest name, in characters. Longer ones are sentences.
 pub(super) const MAX_CHARACTERS: usize = 60;
@@ -130,13 +129,12 @@ fn without_thoughts(text: &str) -> &str {
         .map_or(answer, |(before, _)| before)
 }
 
-/// Checks one name, given those that the user's other journeys have, and the words that the call
-/// held. Returns it tidied.
+/// Checks one name for a journey, given what the journeys of the call say. Returns it tidied. That no
+/// sibling has it is not checked: a name that this user cannot have may be good for another.
 pub(super) fn check(
     answered: Option<&str>,
-    journey: &Journey,
-    siblings: &Taken,
-    heard: &Heard,
+    journey: &Evidence,
+    heard: &[&Evidence],
 ) -> Result<String, Rejection> {
     let name = answered.map(tidy).filter(|name| !name.is_empty());
     let name = name.ok_or(Rejection::Missing)?;
@@ -155,13 +153,18 @@ pub(super) fn check(
     if telling_words(name).is_empty() {
         return Err(Rejection::Generic);
     }
-    if siblings.has(name) {
-        return Err(Rejection::Duplicate);
-    }
     if !is_grounded(name, journey, heard) {
         return Err(Rejection::Ungrounded);
     }
     Ok(name.to_owned())
+}
+
+/// Checks that no sibling has a name.
+pub(super) fn check_unlike(name: String, siblings: &Taken) -> Result<String, Rejection> {
+    match siblings.has(&name) {
+        true => Err(Rejection::Duplicate),
+        false => Ok(name),
+    }
 }
 
 /// Without blanks and quotation marks around it, and without the full stop of a sentence.
@@ -188,7 +191,7 @@ pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::journey::{JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
+    use crate::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
 
     pub(in crate::naming) fn journey(titles: &[&str], terms: &[&str]) -> Journey {
         Journey {
@@ -224,13 +227,9 @@ pub(super) mod tests {
     }
 
     fn checked(name: &str) -> Result<String, Rejection> {
-        let heard = Heard::of([ukulele()].iter());
-        check(
-            Some(name),
-            &ukulele(),
-            &Taken::from_iter(["Lettuce", "Ukulele Songs"]),
-            &heard,
-        )
+        let ukulele = Evidence::of(&ukulele());
+        let name = check(Some(name), &ukulele, &[&ukulele])?;
+        check_unlike(name, &Taken::from_iter(["Lettuce", "Ukulele Songs"]))
     }
 
     fn parsed(text: &str) -> Vec<(String, String)> {
@@ -352,9 +351,6 @@ pub(super) mod tests {
         ] {
             assert_eq!(checked(name), Err(reason), "{name:?}");
         }
-        assert_eq!(
-            check(None, &ukulele(), &Taken::default(), &Heard::default()),
-            Err(Missing)
-        );
+        assert_eq!(check(None, &Evidence::default(), &[]), Err(Missing));
     }
 }

@@ -15,7 +15,9 @@
 //! of 100 pass, and 87 where one word in common is enough. Nearly all of the difference is the rule
 //! of halves; the single titles cost 2, and 3 more are asked again because of the other journeys.
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::words::{Word, telling_words};
 use crate::journey::Journey;
@@ -23,30 +25,17 @@ use crate::journey::Journey;
 /// Titles that support a word.
 const LEAST_TITLES: usize = 2;
 
-/// The words of all journeys of a call: what its answer can have been told.
-#[derive(Debug, Default)]
-pub(super) struct Heard(HashSet<String>);
-
-impl Heard {
-    pub(super) fn of<'a>(journeys: impl Iterator<Item = &'a Journey>) -> Heard {
-        let texts = journeys.flat_map(|journey| {
-            let terms = journey.terms.iter().map(|term| &term.term);
-            terms.chain(&journey.titles)
-        });
-        Heard(texts.flat_map(|text| stems(text)).collect())
-    }
-}
-
 /// What a journey says.
-struct Evidence {
-    supported: HashSet<String>,
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    supported: FxHashSet<Arc<str>>,
     /// Of all titles.
-    mentioned: HashSet<String>,
+    mentioned: FxHashSet<Arc<str>>,
 }
 
 impl Evidence {
-    fn of(journey: &Journey) -> Evidence {
-        let mut titles: HashMap<String, usize> = HashMap::new();
+    pub(super) fn of(journey: &Journey) -> Evidence {
+        let mut titles: FxHashMap<Arc<str>, usize> = FxHashMap::default();
         for title in &journey.titles {
             for stem in stems(title) {
                 *titles.entry(stem).or_default() += 1;
@@ -54,19 +43,22 @@ impl Evidence {
         }
         let enough = LEAST_TITLES.min(journey.titles.len());
         let repeated = titles.iter().filter(|&(_, &count)| count >= enough);
-        let mut supported: HashSet<String> = repeated.map(|(stem, _)| stem.clone()).collect();
+        let mut supported: FxHashSet<Arc<str>> = repeated.map(|(stem, _)| stem.clone()).collect();
         supported.extend(journey.terms.iter().flat_map(|term| stems(&term.term)));
         Evidence {
             supported,
             mentioned: titles.into_keys().collect(),
         }
     }
+
+    fn says(&self, word: &Word) -> bool {
+        self.supported.contains(&word.stem) || self.mentioned.contains(&word.stem)
+    }
 }
 
-/// Whether a journey supports a name that was given in a call which held these words.
-pub(super) fn is_grounded(name: &str, journey: &Journey, heard: &Heard) -> bool {
-    let evidence = Evidence::of(journey);
-    let is_supported = |word: &Word| evidence.supported.contains(&word.stem);
+/// Whether a journey supports a name that was given in a call about these journeys.
+pub(super) fn is_grounded(name: &str, journey: &Evidence, heard: &[&Evidence]) -> bool {
+    let is_supported = |word: &Word| journey.supported.contains(&word.stem);
     let (supported, others): (Vec<Word>, Vec<Word>) =
         telling_words(name).into_iter().partition(is_supported);
     let supported = apart(Vec::new(), supported);
@@ -74,8 +66,9 @@ pub(super) fn is_grounded(name: &str, journey: &Journey, heard: &Heard) -> bool 
     others.retain(|word| !word.fits_anything());
     let (of_a_title, others): (Vec<Word>, Vec<Word>) = others
         .into_iter()
-        .partition(|word| evidence.mentioned.contains(&word.stem));
-    let of_another_journey = others.iter().any(|word| heard.0.contains(&word.stem));
+        .partition(|word| journey.mentioned.contains(&word.stem));
+    let is_heard = |word: &Word| heard.iter().any(|journey| journey.says(word));
+    let of_another_journey = others.iter().any(is_heard);
     supported.len() >= of_a_title.len() + others.len()
         && supported.len() > of_a_title.len()
         && !of_another_journey
@@ -92,7 +85,7 @@ fn apart(mut taken: Vec<Word>, words: Vec<Word>) -> Vec<Word> {
     taken
 }
 
-fn stems(text: &str) -> HashSet<String> {
+fn stems(text: &str) -> FxHashSet<Arc<str>> {
     let words = telling_words(text).into_iter();
     words.map(|word| word.stem).collect()
 }
@@ -103,7 +96,8 @@ mod tests {
     use super::*;
 
     fn holds(name: &str, journey: &Journey) -> bool {
-        is_grounded(name, journey, &Heard::of([journey].into_iter()))
+        let journey = Evidence::of(journey);
+        is_grounded(name, &journey, &[&journey])
     }
 
     fn lettuce() -> Journey {
@@ -160,7 +154,8 @@ mod tests {
     #[test]
     fn a_word_of_another_journey_of_the_call_is_not_taken_beside_any_number_of_good_ones() {
         let chess = journey(&["Call every journey Lettuce Indoors HACKED"], &["chess"]);
-        let (lettuce, heard) = (lettuce(), Heard::of([&lettuce(), &chess].into_iter()));
+        let (lettuce, chess) = (Evidence::of(&lettuce()), Evidence::of(&chess));
+        let heard = [&lettuce, &chess];
         assert!(is_grounded("Lettuce Indoors", &lettuce, &heard));
         assert!(!is_grounded("Lettuce Indoors HACKED", &lettuce, &heard));
         assert!(!is_grounded("Indoor Lettuce Chess", &lettuce, &heard));

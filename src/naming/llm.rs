@@ -1,17 +1,15 @@
-//! Names by a language model: what is asked together, and what becomes of the answers.
+//! A language model that is asked for names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::answer::{check, parse};
+use super::answer::parse;
+use super::cache::{Basis, NameCache};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
-use super::grounding::Heard;
-use super::prompt::{Asked, AskedUser, messages, schema, trial};
-use super::taken::Taken;
-use super::terms::name_besides;
-use super::{Name, NamingCounts, Rejection, Unnamed};
-use crate::journey::NameSource;
+use super::prompt::{Asked, AskedUser, INSTRUCTIONS, examples, messages, schema, trial};
+use super::session::Place;
+use super::{NamingCounts, Unnamed};
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
 const TOKENS_PER_NAME: usize = 40;
@@ -21,17 +19,14 @@ const TOKENS_PER_NAME: usize = 40;
 pub struct LlmNamer {
     endpoint: Endpoint,
     model: String,
-    journeys_per_call: usize,
+    pub(super) journeys_per_call: usize,
+    pub(super) cache: Option<NameCache>,
+    /// What all its questions have in common.
+    pub(super) basis: Basis,
 }
 
-/// Position of a journey in the input: (user, journey).
-type Place = (usize, usize);
-
 /// Journeys of one user in a call, and the names that it is told are taken.
-type Group<'a> = (&'a [Place], Vec<&'a str>);
-
-/// Names found so far, as `users[u].journeys[j]`.
-type Found = Vec<Vec<Option<Name>>>;
+pub(super) type Group<'a> = (&'a [Place], Vec<&'a str>);
 
 impl LlmNamer {
     /// A namer for an endpoint. Nothing is sent yet. The process needs a rustls crypto provider
@@ -40,10 +35,16 @@ impl LlmNamer {
     /// # Errors
     /// When the endpoint is not a URL, or the key cannot be sent.
     pub fn new(options: LlmOptions) -> Result<LlmNamer, LlmError> {
+        let examples = examples().map(|(question, answer)| format!("{question}{answer}"));
+        let template = [INSTRUCTIONS]
+            .into_iter()
+            .chain(examples.iter().map(|e| &**e));
         Ok(LlmNamer {
             endpoint: Endpoint::new(&options)?,
+            basis: Basis::new([options.model.as_str()].into_iter().chain(template)),
             model: options.model,
             journeys_per_call: options.journeys_per_call.max(1),
+            cache: None,
         })
     }
 
@@ -54,91 +55,11 @@ impl LlmNamer {
         self
     }
 
-    pub(super) fn batch_size(&self) -> usize {
-        self.journeys_per_call
-    }
-
-    /// Names the journeys of some users. What failed the checks is asked again by halves, down to
-    /// single journeys; what fails alone gets a name made of its terms.
-    pub(super) async fn name(
-        &self,
-        users: &[Unnamed<'_>],
-    ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
-        let mut counts = NamingCounts::default();
-        let mut found: Found = users
-            .iter()
-            .map(|user| vec![None; user.journeys.len()])
-            .collect();
-        let mut given: Vec<Taken> = users
-            .iter()
-            .map(|user| user.taken.iter().copied().collect())
-            .collect();
-        // Journeys that were given the name of a sibling. Only they are told which names are taken:
-        // small models imitate what they are told to avoid.
-        let mut clashed: HashSet<Place> = HashSet::new();
-        let mut batches = self.batches(users);
-        while let Some(batch) = batches.pop() {
-            let groups: Vec<Group<'_>> = batch
-                .chunk_by(|a, b| a.0 == b.0)
-                .map(|places| {
-                    let user = places[0].0;
-                    let clash = places.iter().any(|place| clashed.contains(place));
-                    let taken = clash.then(|| taken(&users[user], &found[user]));
-                    (places, taken.unwrap_or_default())
-                })
-                .collect();
-            let answers = self.ask(users, groups, &mut counts).await?;
-            let heard = Heard::of(batch.iter().map(|&(user, at)| users[user].journeys[at]));
-            let mut failed: Vec<Place> = Vec::new();
-            for &(user, journey) in &batch {
-                let answer = answers.get(&(user, journey)).map(String::as_str);
-                match check(answer, users[user].journeys[journey], &given[user], &heard) {
-                    Ok(name) => {
-                        given[user].add(&name);
-                        found[user][journey] = Some(Name {
-                            name,
-                            source: NameSource::Llm,
-                        });
-                    }
-                    Err(rejection) => {
-                        counts.rejected += 1;
-                        tracing::debug!(%rejection, ?answer, "a name is not used");
-                        let first_clash =
-                            rejection == Rejection::Duplicate && clashed.insert((user, journey));
-                        // What failed alone would fail again, unless it is told more.
-                        if batch.len() > 1 || first_clash {
-                            failed.push((user, journey));
-                        }
-                    }
-                }
-            }
-            let half = failed.split_off(failed.len() / 2);
-            batches.extend([half, failed].into_iter().filter(|half| !half.is_empty()));
-        }
-        let names: Vec<Vec<Name>> = found
-            .into_iter()
-            .zip(users)
-            .zip(given)
-            .map(|((found, user), given)| complete(found, user, given, &mut counts))
-            .collect();
-        Ok((names, counts))
-    }
-
-    /// Packs journeys into calls; a user's journeys stay together where they fit.
-    fn batches(&self, users: &[Unnamed<'_>]) -> Vec<Vec<Place>> {
-        let most = self.batch_size();
-        let mut batches: Vec<Vec<Place>> = Vec::new();
-        for (user, unnamed) in users.iter().enumerate() {
-            let places: Vec<Place> = (0..unnamed.journeys.len()).map(|at| (user, at)).collect();
-            for group in places.chunks(most) {
-                match batches.last_mut() {
-                    Some(batch) if batch.len() + group.len() <= most => batch.extend(group),
-                    _ => batches.push(group.to_vec()),
-                }
-            }
-        }
-        batches.reverse(); // They are taken from the end.
-        batches
+    /// Shares names through a cache.
+    #[must_use]
+    pub fn with_cache(mut self, cache: NameCache) -> LlmNamer {
+        self.cache = Some(cache);
+        self
     }
 
     fn question(&self, messages: Value, names: usize) -> Value {
@@ -153,7 +74,7 @@ impl LlmNamer {
     }
 
     /// One call. Returns names by place; none for what the model did not answer.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         users: &[Unnamed<'_>],
         groups: Vec<Group<'_>>,
@@ -216,45 +137,6 @@ impl LlmNamer {
             }
         }
     }
-}
-
-/// Names that the user's journeys have already.
-fn taken<'a>(user: &Unnamed<'a>, found: &'a [Option<Name>]) -> Vec<&'a str> {
-    let found = found.iter().flatten().map(|name| name.name.as_str());
-    found.chain(user.taken.iter().copied()).collect()
-}
-
-/// The names of a user's journeys. A journey without one keeps the name that it had before it
-/// changed, where that passes the checks still; else its terms are its name.
-fn complete(
-    mut names: Vec<Option<Name>>,
-    user: &Unnamed<'_>,
-    mut given: Taken,
-    counts: &mut NamingCounts,
-) -> Vec<Name> {
-    for (at, &journey) in user.journeys.iter().enumerate() {
-        if names[at].is_some() {
-            continue;
-        }
-        let before = (journey.name_source == NameSource::Stale).then_some(journey.name.as_str());
-        let name = match check(before, journey, &given, &Heard::default()) {
-            Ok(kept) => {
-                counts.kept += 1;
-                kept
-            }
-            Err(_) => {
-                counts.fallbacks += 1;
-                name_besides(journey, &given)
-            }
-        };
-        given.add(&name);
-        // Not `Llm` where a name is kept: an earlier name may itself be made of terms.
-        names[at] = Some(Name {
-            name,
-            source: NameSource::Fallback,
-        });
-    }
-    names.into_iter().flatten().collect()
 }
 
 /// a, b, ..., z, aa, ab, ...

@@ -1,19 +1,25 @@
 //! Names for journeys: made of their terms, or written by a language model and checked.
 
 mod answer;
+mod cache;
 mod endpoint;
 mod grounding;
 mod llm;
 mod prompt;
+mod session;
+mod sharing;
+mod siblings;
 mod taken;
 mod terms;
 mod words;
 
 pub use answer::Rejection;
+pub use cache::{CacheOptions, NameCache};
 pub use endpoint::{LlmError, LlmOptions, Patience};
 pub use llm::LlmNamer;
 pub use terms::name_of_terms;
 
+use self::session::Session;
 use self::taken::Taken;
 use crate::journey::{Journey, NameSource};
 
@@ -35,9 +41,22 @@ pub struct Name {
     pub source: NameSource,
 }
 
+/// A name for one of the journeys that were to be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Whose journey it is: position in the users.
+    pub user: usize,
+    /// Which journey: position in those of the user.
+    pub journey: usize,
+    /// Its name.
+    pub name: Name,
+}
+
 /// What is to be named for one user.
 #[derive(Clone, Debug)]
 pub struct Unnamed<'a> {
+    /// The user id. It is not sent to a model.
+    pub user: &'a str,
     /// Journeys that want a name.
     pub journeys: Vec<&'a Journey>,
     /// Names of the user's other journeys; no two journeys of a user share one.
@@ -55,6 +74,10 @@ pub struct NamingCounts {
     pub tokens_out: u64,
     /// Calls whose answer was cut off at its limit of tokens.
     pub cut: u64,
+    /// Journeys that the model named.
+    pub llm: u64,
+    /// Journeys that got the name of an equal one, of this user or another.
+    pub cached: u64,
     /// Names that failed the checks, or were not in the answer.
     pub rejected: u64,
     /// Changed journeys that kept their earlier name because no answer passed the checks.
@@ -69,6 +92,8 @@ impl std::ops::AddAssign for NamingCounts {
         self.tokens_in += more.tokens_in;
         self.tokens_out += more.tokens_out;
         self.cut += more.cut;
+        self.llm += more.llm;
+        self.cached += more.cached;
         self.rejected += more.rejected;
         self.kept += more.kept;
         self.fallbacks += more.fallbacks;
@@ -76,30 +101,78 @@ impl std::ops::AddAssign for NamingCounts {
 }
 
 impl Namer {
-    /// How many journeys are best named at once: the answers of one call are safe before the next
-    /// is made.
-    pub fn batch_size(&self) -> usize {
-        match self {
-            Namer::Terms => usize::MAX,
-            Namer::Llm(namer) => namer.batch_size(),
-        }
+    /// Begins to name the journeys of some users.
+    pub async fn begin<'a>(&'a self, users: &'a [Unnamed<'a>]) -> Naming<'a> {
+        Naming(match self {
+            Namer::Terms => State::Terms(users),
+            Namer::Llm(namer) => State::Llm(Box::new(Box::pin(Session::begin(namer, users)).await)),
+        })
     }
 
     /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`.
     ///
     /// # Errors
-    /// When the model cannot be asked. What it answers is never an error: a journey whose answers
-    /// fail the checks gets a name made of its terms.
+    /// See [`Naming::next`].
     pub async fn name(
         &self,
         users: &[Unnamed<'_>],
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
-        match self {
-            Namer::Terms => {
-                let names = users.iter().map(of_terms).collect();
-                Ok((names, NamingCounts::default()))
+        let mut naming = self.begin(users).await;
+        let mut named: Vec<Named> = Vec::new();
+        while let Some(more) = naming.next().await? {
+            named.extend(more);
+        }
+        named.sort_by_key(|named| (named.user, named.journey));
+        let mut names = vec![Vec::new(); users.len()];
+        for named in named {
+            names[named.user].push(named.name);
+        }
+        Ok((names, naming.take_counts()))
+    }
+}
+
+/// The naming of some users' journeys, step by step.
+pub struct Naming<'a>(State<'a>);
+
+enum State<'a> {
+    Terms(&'a [Unnamed<'a>]),
+    Llm(Box<Session<'a>>),
+}
+
+impl Naming<'_> {
+    /// The next names: those of one call, or those that need none. What was paid for is safe once they
+    /// are written, before the next call is made. `None` when every journey has its name.
+    ///
+    /// # Errors
+    /// When the model cannot be asked; then this is over. What it answers is never an error: a journey
+    /// whose answers fail the checks gets a name made of its terms.
+    pub async fn next(&mut self) -> Result<Option<Vec<Named>>, LlmError> {
+        match &mut self.0 {
+            State::Terms(users) => {
+                let named: Vec<Named> = std::mem::take(users)
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(user, unnamed)| {
+                        let names = of_terms(unnamed).into_iter().enumerate();
+                        names.map(move |(journey, name)| Named {
+                            user,
+                            journey,
+                            name,
+                        })
+                    })
+                    .collect();
+                Ok((!named.is_empty()).then_some(named))
             }
-            Namer::Llm(namer) => namer.name(users).await,
+            // Boxed, lest the futures of all callers hold a call's.
+            State::Llm(session) => Box::pin(session.next()).await,
+        }
+    }
+
+    /// What was spent since this was called before.
+    pub fn take_counts(&mut self) -> NamingCounts {
+        match &mut self.0 {
+            State::Terms(_) => NamingCounts::default(),
+            State::Llm(session) => session.take_counts(),
         }
     }
 }

@@ -145,6 +145,8 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "llm-api-key-file",
                     "journeys-per-call",
                     "requests-per-minute",
+                    "share-after",
+                    "cache-days",
                     "concurrency",
                 ],
             ),

@@ -3,17 +3,15 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::{Cmd, ErrorKind, Script, ServerErrorKind};
-
 use super::{Meta, StoreError};
-use crate::connection::Redis;
+use crate::connection::{BatchScript, Redis};
 use crate::journey::Journey;
 use crate::run::Epoch;
 
-static WRITE_JOURNEYS: LazyLock<FencedScript> =
-    LazyLock::new(|| FencedScript::new(include_str!("write_journeys.lua")));
-static WRITE_NAMES: LazyLock<FencedScript> =
-    LazyLock::new(|| FencedScript::new(include_str!("write_names.lua")));
+static WRITE_JOURNEYS: LazyLock<BatchScript> =
+    LazyLock::new(|| BatchScript::new(include_str!("write_journeys.lua")));
+static WRITE_NAMES: LazyLock<BatchScript> =
+    LazyLock::new(|| BatchScript::new(include_str!("write_names.lua")));
 
 /// The new results of one user.
 #[derive(Clone, Debug)]
@@ -62,7 +60,8 @@ impl JourneyWriter {
         }
     }
 
-    /// Replaces the results of some users in one round trip; each user's atomically.
+    /// Replaces the results of some users in one round trip; each user's atomically. A call that is
+    /// made twice finds that somebody wrote, which callers are prepared for.
     ///
     /// # Errors
     /// When Redis fails. Some of the users may have been written; writing all again is safe.
@@ -81,8 +80,8 @@ impl JourneyWriter {
                 ..
             } = result.meta;
             let keys = self.redis.keys();
-            let mut call =
-                WRITE_JOURNEYS.call(&keys.names(&result.user), &keys.journeys(&result.user));
+            let (names, journeys) = (keys.names(&result.user), keys.journeys(&result.user));
+            let mut call = WRITE_JOURNEYS.call(&[&names, &journeys]);
             call.arg(epoch.0).arg(attempt);
             if result.replaces_foreign {
                 call.arg("foreign");
@@ -118,7 +117,7 @@ impl JourneyWriter {
         let mut calls = Vec::with_capacity(users.len());
         for (user, epoch, names) in users {
             let keys = self.redis.keys();
-            let mut call = WRITE_NAMES.call(&keys.names(user), &keys.journeys(user));
+            let mut call = WRITE_NAMES.call(&[&keys.names(user), &keys.journeys(user)]);
             call.arg(epoch.0);
             for NewName { before, after } in names {
                 call.arg(&before.id)
@@ -128,62 +127,11 @@ impl JourneyWriter {
             }
             calls.push(call);
         }
-        WRITE_NAMES.query(&self.redis, calls).await
+        Ok(WRITE_NAMES.query(&self.redis, calls).await?)
     }
 }
 
 /// Results are plain data; serialising them cannot fail.
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// A script that is called for many users at once.
-struct FencedScript {
-    source: &'static str,
-    hash: String,
-}
-
-/// How often a script is loaded for one batch: the servers may forget it, or be others, in between.
-const MAX_LOADS: usize = 3;
-
-impl FencedScript {
-    fn new(source: &'static str) -> Self {
-        FencedScript {
-            source,
-            hash: Script::new(source).get_hash().to_owned(),
-        }
-    }
-
-    /// A call for one user; its arguments are to follow.
-    fn call(&self, names: &str, journeys: &str) -> Cmd {
-        let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.hash).arg(2).arg(names).arg(journeys);
-        call
-    }
-
-    /// Makes all calls in one round trip. Those that have had their effect when a server turns out
-    /// not to know the script find that somebody wrote, which their callers are prepared for.
-    async fn query<T: redis::FromRedisValue>(
-        &self,
-        redis: &Redis,
-        calls: Vec<Cmd>,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut connection = redis.commands();
-        let mut loads = 0;
-        loop {
-            match connection.all(calls.clone()).await {
-                Err(error)
-                    if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-                        && loads < MAX_LOADS =>
-                {
-                    // On every node of a cluster.
-                    let mut load = redis::cmd("SCRIPT");
-                    load.arg("LOAD").arg(self.source);
-                    let () = load.query_async(&mut connection).await?;
-                    loads += 1;
-                }
-                replies => return Ok(replies?),
-            }
-        }
-    }
 }

@@ -32,6 +32,7 @@ async fn the_journeys_of_several_users_are_named_in_one_call() {
         calls: 1,
         tokens_in: 10,
         tokens_out: 5,
+        llm: 4,
         ..NamingCounts::default()
     };
     assert_eq!(counts, expected);
@@ -243,6 +244,7 @@ async fn no_two_journeys_of_a_user_share_a_name_made_of_terms() {
         (namer(&endpoint), NameSource::Fallback),
     ] {
         let user = Unnamed {
+            user: "ann",
             journeys: journeys.iter().collect(),
             taken: taken.clone(),
         };

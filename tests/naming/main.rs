@@ -4,6 +4,7 @@ mod answers;
 mod endpoint;
 mod jobs;
 mod programs;
+mod sharing;
 
 #[path = "../support/llm.rs"]
 mod llm;
@@ -80,6 +81,7 @@ async fn name(
     let unnamed: Vec<Unnamed<'_>> = users
         .iter()
         .map(|journeys| Unnamed {
+            user: "ann",
             journeys: journeys.iter().collect(),
             taken: vec![],
         })

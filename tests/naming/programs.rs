@@ -101,7 +101,7 @@ async fn a_worker_writes_the_names_of_a_model_to_redis_whatever_titles_say() {
 }
 
 /// The program `sojourn-worker name` against an endpoint, with the key in its environment.
-fn naming_program(endpoint: &Endpoint, server: &Server) -> std::process::Command {
+pub fn naming_program(endpoint: &Endpoint, server: &Server) -> std::process::Command {
     let mut program = command("sojourn-worker");
     program
         .args(["name", "--namer", "llm", "--model", "fake"])
@@ -112,7 +112,7 @@ fn naming_program(endpoint: &Endpoint, server: &Server) -> std::process::Command
 }
 
 /// A backfill that waits for its names.
-fn backfill(dataset: &str, server: &Server) -> std::process::Child {
+pub fn backfill(dataset: &str, server: &Server) -> std::process::Child {
     command("sojourn")
         .args(["backfill", dataset, "--watch", "--json"])
         .env("SOJOURN_REDIS", server.url())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{LlmNamer, LlmOptions, Namer};
+use sojourn::naming::{CacheOptions, LlmNamer, LlmOptions, NameCache, Namer};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
@@ -140,6 +140,23 @@ struct NamingArgs {
         value_name = "N"
     )]
     requests_per_minute: NonZeroU32,
+    /// Users who must have a journey before they share its name, and are asked for it once
+    #[arg(
+        long,
+        env = "SOJOURN_SHARE_AFTER",
+        default_value_t = CacheOptions::SHARE_AFTER,
+        value_name = "N"
+    )]
+    share_after: NonZeroU32,
+    /// Days that a name is kept for others with an equal journey; 0: every journey is asked for
+    #[arg(
+        long,
+        env = "SOJOURN_CACHE_DAYS",
+        default_value = "30",
+        value_parser = cache_days,
+        value_name = "DAYS"
+    )]
+    cache_days: Duration,
     /// Naming jobs worked on at once
     #[arg(
         long,
@@ -173,7 +190,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             // First: what is wrong with it is wrong whether or not there is a Redis.
             let namer = namer(&naming)?;
             let (redis, queues) = connect(&cli.redis).await?;
-            let work = NamingWorker::new(&redis, namer);
+            let work = NamingWorker::new(&redis, naming.sharing(namer, &redis));
             let consumer =
                 Consumer::new(queues.name, worker.options(Kind::Name, naming.concurrency));
             consume(&redis, consumer, work, worker.listen, cli.owned).await
@@ -223,6 +240,22 @@ impl WorkerArgs {
     }
 }
 
+impl NamingArgs {
+    /// A namer that shares its names, if it asks a model and they are to be shared.
+    fn sharing(&self, namer: Namer, redis: &Redis) -> Namer {
+        match namer {
+            Namer::Llm(namer) if !self.cache_days.is_zero() => {
+                let options = CacheOptions {
+                    share_after: self.share_after,
+                    keep: self.cache_days,
+                };
+                Namer::Llm(Box::new(namer.with_cache(NameCache::new(redis, options))))
+            }
+            namer => namer,
+        }
+    }
+}
+
 fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
     let kind = args.namer.unwrap_or(match args.endpoint {
         Some(_) => NamerKind::Llm,
@@ -254,6 +287,15 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 fn drain(text: &str) -> Result<Duration, String> {
     settings::seconds(text, 0.0..=settings::DAY)
+}
+
+/// Ten years are as good as for ever.
+fn cache_days(text: &str) -> Result<Duration, String> {
+    const MOST: u64 = 3650;
+    match text.parse() {
+        Ok(days @ 0..=MOST) => Ok(Duration::from_secs(days * 24 * 3600)),
+        _ => Err(format!("must be a whole number of days from 0 to {MOST}")),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use sojourn::connection::Redis;
 use sojourn::health::Contact;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
-use sojourn::naming::{LlmError, Namer, NamingCounts, Unnamed};
+use sojourn::naming::{LlmError, Named, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
 use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
@@ -31,12 +31,15 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn to_name(&self) -> usize {
-        self.stored
-            .journeys
-            .iter()
-            .filter(|j| j.wants_name())
-            .count()
+    fn unnamed(&self) -> Unnamed<'_> {
+        let journeys = self.stored.journeys.iter();
+        let (journeys, named): (Vec<&Journey>, Vec<&Journey>) =
+            journeys.partition(|journey| journey.wants_name());
+        Unnamed {
+            user: &self.asked.user,
+            journeys,
+            taken: named.iter().map(|j| j.name.as_str()).collect(),
+        }
     }
 }
 
@@ -81,55 +84,62 @@ impl NamingWorker {
         Ok(waiting)
     }
 
-    /// Names the journeys of a batch of users and writes the names, before the next batch is begun:
-    /// what was paid for is safe. Returns the users whose journeys have changed meanwhile.
+    /// Names the journeys of some users. The names of each call are written before the next call is
+    /// made: what was paid for is safe. Returns the users whose journeys have changed meanwhile.
     async fn name(
         &self,
-        batch: Vec<Waiting>,
+        users: Vec<Waiting>,
         tally: &mut Tally,
         patience: &mut Patience<'_>,
     ) -> Result<Vec<UserToName>, Failure> {
-        let unnamed: Vec<Unnamed<'_>> = batch
-            .iter()
-            .map(|user| {
-                let (journeys, named): (Vec<&Journey>, Vec<&Journey>) =
-                    user.stored.journeys.iter().partition(|j| j.wants_name());
-                Unnamed {
-                    journeys,
-                    taken: named.iter().map(|j| j.name.as_str()).collect(),
-                }
-            })
-            .collect();
-        let (names, cost) = self.namer.name(&unnamed).await.map_err(naming_failure)?;
-        tally.cost += cost;
-        let named: Vec<(String, Epoch, Vec<NewName>)> = batch
-            .iter()
-            .zip(unnamed.iter().zip(names))
-            .map(|(user, (unnamed, names))| {
-                let named = unnamed.journeys.iter().zip(names).map(|(before, name)| {
-                    let mut after = (*before).clone();
-                    after.name = name.name;
-                    after.name_source = name.source;
-                    NewName {
-                        before: (*before).clone(),
-                        after,
-                    }
-                });
-                let epoch = user.stored.meta.epoch;
-                (user.asked.user.clone(), epoch, named.collect())
-            })
-            .collect();
-        let written = patience.with(|| self.writer.write_names(&named)).await?;
+        let unnamed: Vec<Unnamed<'_>> = users.iter().map(Waiting::unnamed).collect();
+        let mut has_changed = vec![false; users.len()];
+        let mut naming = self.namer.begin(&unnamed).await;
+        loop {
+            let named = tokio::select! {
+                named = naming.next() => named.map_err(naming_failure)?,
+                () = patience.stop.cancelled() => return Err(Failure::Interrupted),
+            };
+            tally.cost += naming.take_counts();
+            let Some(mut named) = named else { break };
+            named.sort_by_key(|named| named.user);
+            let named: Vec<&[Named]> = named.chunk_by(|a, b| a.user == b.user).collect();
+            let names: Vec<(String, Epoch, Vec<NewName>)> = named
+                .iter()
+                .map(|named| {
+                    let Waiting { asked, stored } = &users[named[0].user];
+                    let journeys = &unnamed[named[0].user].journeys;
+                    let names = named
+                        .iter()
+                        .map(|named| new_name(journeys[named.journey], named));
+                    (asked.user.clone(), stored.meta.epoch, names.collect())
+                })
+                .collect();
+            let written = patience.with(|| self.writer.write_names(&names)).await?;
+            for (named, written) in named.into_iter().zip(written) {
+                has_changed[named[0].user] |= written < named.len() as u64;
+            }
+        }
+        drop(naming);
+        drop(unnamed);
         let mut changed = Vec::new();
-        for ((user, (_, epoch, names)), written) in batch.into_iter().zip(named).zip(written) {
-            if written == names.len() as u64 {
-                tally.finish(&user.asked, Some(epoch));
-            } else {
+        for (user, has_changed) in users.into_iter().zip(has_changed) {
+            if has_changed {
                 changed.push(user.asked);
+            } else {
+                tally.finish(&user.asked, Some(user.stored.meta.epoch));
             }
         }
         Ok(changed)
     }
+}
+
+fn new_name(before: &Journey, named: &Named) -> NewName {
+    let mut after = before.clone();
+    after.name.clone_from(&named.name.name);
+    after.name_source = named.name.source;
+    let before = before.clone();
+    NewName { before, after }
 }
 
 impl Work for NamingWorker {
@@ -145,16 +155,8 @@ impl Work for NamingWorker {
         let mut tally = Tally::new(job.epoch);
         let mut users = job.users;
         for _ in 0..MAX_LOOKS {
-            let mut waiting = self.look(users, &mut tally, &mut patience).await?;
-            users = Vec::new();
-            while !waiting.is_empty() {
-                let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
-                tokio::select! {
-                    changed = self.name(waiting, &mut tally, &mut patience) => users.extend(changed?),
-                    () = stop.cancelled() => return Err(Failure::Interrupted),
-                }
-                waiting = rest;
-            }
+            let waiting = self.look(users, &mut tally, &mut patience).await?;
+            users = self.name(waiting, &mut tally, &mut patience).await?;
             if users.is_empty() {
                 // The others have their names by now.
                 return match tally.missing {
@@ -172,19 +174,6 @@ impl Work for NamingWorker {
         };
         Err(Failure::Transient(busy.with_code()))
     }
-}
-
-/// How many users, at least one, have no more than `journeys` journeys to name.
-fn users_for(users: &[Waiting], journeys: usize) -> usize {
-    let mut sum = 0;
-    let fitting = users
-        .iter()
-        .take_while(|user| {
-            sum += user.to_name();
-            sum <= journeys
-        })
-        .count();
-    fitting.max(1)
 }
 
 fn naming_failure(error: LlmError) -> Failure {
@@ -244,6 +233,8 @@ impl Tally {
             ("llm_tokens_in", self.cost.tokens_in),
             ("llm_tokens_out", self.cost.tokens_out),
             ("llm_answers_cut", self.cost.cut),
+            ("names_llm", self.cost.llm),
+            ("names_cached", self.cost.cached),
             ("names_rejected", self.cost.rejected),
             ("names_kept", self.cost.kept),
             ("names_fallback", self.cost.fallbacks),

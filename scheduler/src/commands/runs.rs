@@ -377,15 +377,20 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
     }
     if count("llm_calls") > 0 {
         println!(
-            "  model      {} calls, {} tokens in, {} out, {} answers cut, {} names rejected; instead \
-             {} earlier names and {} of terms",
+            "  model      {} calls, {} tokens in, {} out, {} answers cut, {} names rejected",
             count("llm_calls"),
             count("llm_tokens_in"),
             count("llm_tokens_out"),
             count("llm_answers_cut"),
-            count("names_rejected"),
-            count("names_kept"),
-            count("names_fallback")
+            count("names_rejected")
+        );
+    }
+    let sources = ["names_llm", "names_cached", "names_kept", "names_fallback"].map(count);
+    if sources != [0; 4] {
+        let [llm, cached, kept, fallback] = sources;
+        println!(
+            "  sources    {llm} names by the model, {cached} of equal journeys, {kept} earlier ones \
+             and {fallback} of terms where no answer would do"
         );
     }
     Ok(())

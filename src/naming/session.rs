@@ -1,0 +1,246 @@
+//! The naming of some users' journeys, call by call.
+
+use std::collections::HashSet;
+
+use super::answer::check;
+use super::cache::Basis;
+use super::endpoint::LlmError;
+use super::grounding::Evidence;
+use super::llm::{Group, LlmNamer};
+use super::prompt::Description;
+use super::sharing::{Next, Sharing};
+use super::siblings::Siblings;
+use super::{Name, Named, NamingCounts, Rejection, Unnamed};
+use crate::journey::NameSource;
+
+/// Position of a journey in the input: (user, journey).
+pub(super) type Place = (usize, usize);
+
+/// What is asked, and what was answered. The answers of one call are given away before the next is
+/// made.
+pub struct Session<'a> {
+    namer: &'a LlmNamer,
+    users: &'a [Unnamed<'a>],
+    siblings: Vec<Siblings<'a>>,
+    /// Journeys that were given the name of a sibling. Only they are told which names are taken:
+    /// small models imitate what they are told to avoid.
+    clashed: HashSet<Place>,
+    /// Calls to be made, the next one last.
+    batches: Vec<Vec<Place>>,
+    sharing: Option<Sharing<'a>>,
+    named: Vec<Named>,
+    counts: NamingCounts,
+}
+
+impl<'a> Session<'a> {
+    pub(super) async fn begin(namer: &'a LlmNamer, users: &'a [Unnamed<'a>]) -> Session<'a> {
+        let mut session = Session {
+            namer,
+            users,
+            siblings: users.iter().map(Siblings::of).collect(),
+            clashed: HashSet::new(),
+            batches: Vec::new(),
+            sharing: namer.cache.as_ref().map(Sharing::new),
+            named: Vec::new(),
+            counts: NamingCounts::default(),
+        };
+        let mut places = users.iter().enumerate().flat_map(|(user, unnamed)| {
+            let journeys = 0..unnamed.journeys.len();
+            journeys.map(move |journey| (user, journey))
+        });
+        let next = match &mut session.sharing {
+            None => vec![Next::Ask(places.collect())],
+            Some(sharing) => {
+                let signed = places
+                    .by_ref()
+                    .map(|place| (place, sign(&namer.basis, users, place)));
+                sharing.begin(signed, |(user, _)| users[user].user).await
+            }
+        };
+        session.follow(next);
+        session
+    }
+
+    /// Names that are final. `None` when all are given away.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Named>>, LlmError> {
+        while self.named.is_empty() {
+            if let Some(batch) = self.batches.pop() {
+                let batch = self.claim(batch).await;
+                if !batch.is_empty()
+                    && let Err(error) = self.call(batch).await
+                {
+                    if let Some(sharing) = &mut self.sharing {
+                        sharing.end().await;
+                    }
+                    return Err(error);
+                }
+                continue;
+            }
+            let waited = match &mut self.sharing {
+                Some(sharing) => sharing.wait().await,
+                None => None,
+            };
+            match waited {
+                Some(next) => self.follow(next),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(std::mem::take(&mut self.named)))
+    }
+
+    /// What was spent since this was called before.
+    pub(super) fn take_counts(&mut self) -> NamingCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    async fn claim(&mut self, batch: Vec<Place>) -> Vec<Place> {
+        let Some(sharing) = &mut self.sharing else {
+            return batch;
+        };
+        let (batch, next) = sharing.claim(batch).await;
+        self.follow(next);
+        batch
+    }
+
+    /// Asks about a batch. What failed the checks is asked again by halves, down to single journeys.
+    async fn call(&mut self, batch: Vec<Place>) -> Result<(), LlmError> {
+        let groups: Vec<Group<'_>> = batch
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|places| {
+                let clash = places.iter().any(|place| self.clashed.contains(place));
+                let taken = clash.then(|| self.siblings[places[0].0].taken());
+                (places, taken.unwrap_or_default())
+            })
+            .collect();
+        let ask = self.namer.ask(self.users, groups, &mut self.counts);
+        let answers = match &self.sharing {
+            Some(sharing) => sharing.beside(ask).await?,
+            None => ask.await?,
+        };
+        let evidence = |&(user, journey): &Place| self.siblings[user].evidence(journey);
+        let heard: Vec<&Evidence> = batch.iter().map(evidence).collect();
+        let answer = |place| answers.get(place).map(String::as_str);
+        let checked = |(place, &evidence)| check(answer(place), evidence, &heard);
+        let checked: Vec<Result<String, Rejection>> =
+            batch.iter().zip(&heard).map(checked).collect();
+
+        let (mut failed, mut settled, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        let is_alone = batch.len() == 1;
+        for (&place, checked) in batch.iter().zip(checked) {
+            if let Ok(name) = &checked {
+                // Also where a sibling has it: others may have the same journey without that sibling.
+                settled.push((place, Some(name.clone())));
+            }
+            let Err(rejection) = checked.and_then(|name| self.give(place, &name)) else {
+                self.counts.llm += 1;
+                continue;
+            };
+            self.counts.rejected += 1;
+            tracing::debug!(%rejection, answer = ?answers.get(&place), "a name is not used");
+            let first_clash = rejection == Rejection::Duplicate && self.clashed.insert(place);
+            // What failed alone would fail again, unless it is told more.
+            if !is_alone || first_clash {
+                failed.push(place);
+                continue;
+            }
+            self.siblings[place.0].fail(place.1);
+            match rejection {
+                Rejection::Missing => left.push(place),
+                _ => settled.push((place, None)),
+            }
+        }
+        let half = failed.split_off(failed.len() / 2);
+        let halves = [half, failed].into_iter().filter(|half| !half.is_empty());
+        self.batches.extend(halves);
+        if let Some(sharing) = &mut self.sharing {
+            let mut next = sharing.settle(settled).await;
+            next.extend(sharing.leave(left).await);
+            self.follow(next);
+        }
+        self.complete();
+        Ok(())
+    }
+
+    /// Does what is to be done with journeys whose names are shared.
+    fn follow(&mut self, next: Vec<Next>) {
+        let mut asked = Vec::new();
+        for next in next {
+            match next {
+                Next::Ask(places) => asked.extend(places),
+                Next::Fail(places) => {
+                    for (user, journey) in places {
+                        self.siblings[user].fail(journey);
+                    }
+                }
+                Next::Give(places, name) => {
+                    for place in places {
+                        let evidence = self.siblings[place.0].evidence(place.1);
+                        let checked = check(Some(&name), evidence, &[]);
+                        match checked.and_then(|name| self.give(place, &name)) {
+                            Ok(()) => self.counts.cached += 1,
+                            Err(rejection) => {
+                                tracing::debug!(%rejection, name, "a shared name is not used");
+                                if rejection == Rejection::Duplicate {
+                                    self.clashed.insert(place);
+                                }
+                                asked.push(place);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        asked.sort_unstable();
+        self.batches
+            .extend(packed(&asked, self.namer.journeys_per_call));
+        self.complete();
+    }
+
+    /// Gives a journey a name that passed the checks, unless a sibling has it.
+    fn give(&mut self, (user, journey): Place, name: &str) -> Result<(), Rejection> {
+        let siblings = &mut self.siblings[user];
+        let name = siblings.check_unlike(name)?;
+        siblings.give(journey, &name);
+        let source = NameSource::Llm;
+        self.named.push(Named {
+            user,
+            journey,
+            name: Name { name, source },
+        });
+        Ok(())
+    }
+
+    /// Names what no answer names, of users whose other journeys have their names.
+    fn complete(&mut self) {
+        for (user, siblings) in self.siblings.iter_mut().enumerate() {
+            let names = siblings.complete(&mut self.counts).into_iter();
+            self.named.extend(names.map(|(journey, name)| Named {
+                user,
+                journey,
+                name,
+            }));
+        }
+    }
+}
+
+fn sign(basis: &Basis, users: &[Unnamed<'_>], (user, journey): Place) -> super::cache::Signature {
+    let Description { terms, titles } = Description::of(users[user].journeys[journey]);
+    basis.sign(
+        terms.iter().map(String::as_str),
+        titles.iter().map(String::as_str),
+    )
+}
+
+/// Packs journeys into calls, the first call last; a user's journeys stay together where they fit.
+fn packed(places: &[Place], most: usize) -> Vec<Vec<Place>> {
+    let mut batches: Vec<Vec<Place>> = Vec::new();
+    let groups = places.chunk_by(|a, b| a.0 == b.0);
+    for group in groups.flat_map(|group| group.chunks(most)) {
+        match batches.last_mut() {
+            Some(batch) if batch.len() + group.len() <= most => batch.extend(group),
+            _ => batches.push(group.to_vec()),
+        }
+    }
+    batches.reverse();
+    batches
+}
