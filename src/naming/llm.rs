@@ -2,31 +2,19 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
+use super::NamingCounts;
 use super::answer::parse;
-use super::cache::{Basis, NameCache};
+use super::cache::NameCache;
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
-use super::prompt::{Asked, AskedUser, INSTRUCTIONS, examples, messages, schema, trial};
-use super::session::Place;
-use super::{NamingCounts, Unnamed};
-
-/// Tokens that one name needs at most, with its id and the JSON around it.
-const TOKENS_PER_NAME: usize = 40;
+use super::questions::{Place, Question, Questions};
 
 /// Asks a model for names.
 #[derive(Debug)]
 pub struct LlmNamer {
     endpoint: Endpoint,
-    model: String,
-    pub(super) journeys_per_call: usize,
+    pub(super) questions: Questions,
     pub(super) cache: Option<NameCache>,
-    /// What all its questions have in common.
-    pub(super) basis: Basis,
 }
-
-/// Journeys of one user in a call, and the names that it is told are taken.
-pub(super) type Group<'a> = (&'a [Place], Vec<&'a str>);
 
 impl LlmNamer {
     /// A namer for an endpoint. Nothing is sent yet. The process needs a rustls crypto provider
@@ -35,15 +23,9 @@ impl LlmNamer {
     /// # Errors
     /// When the endpoint is not a URL, or the key cannot be sent.
     pub fn new(options: LlmOptions) -> Result<LlmNamer, LlmError> {
-        let examples = examples().map(|(question, answer)| format!("{question}{answer}"));
-        let template = [INSTRUCTIONS]
-            .into_iter()
-            .chain(examples.iter().map(|e| &**e));
         Ok(LlmNamer {
             endpoint: Endpoint::new(&options)?,
-            basis: Basis::new([options.model.as_str()].into_iter().chain(template)),
-            model: options.model,
-            journeys_per_call: options.journeys_per_call.max(1),
+            questions: Questions::new(options.model, options.journeys_per_call),
             cache: None,
         })
     }
@@ -62,47 +44,20 @@ impl LlmNamer {
         self
     }
 
-    fn question(&self, messages: Value, names: usize) -> Value {
-        json!({
-            "model": self.model,
-            "messages": messages,
-            "response_format": schema(),
-            "temperature": 0,
-            "seed": 0,
-            "max_tokens": TOKENS_PER_NAME * (names + 1),
-        })
-    }
-
     /// One call. Returns names by place; none for what the model did not answer.
     pub(super) async fn ask(
         &self,
-        users: &[Unnamed<'_>],
-        groups: Vec<Group<'_>>,
+        question: Question,
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
-        let mut asked: Vec<AskedUser<'_>> = Vec::new();
-        let mut places: HashMap<String, Place> = HashMap::new();
-        for (group, taken) in groups {
-            let number = asked.len() + 1;
-            let ask = |(at, &(user, journey)): (usize, &Place)| {
-                let id = format!("{number}{}", letters(at));
-                places.insert(id.clone(), (user, journey));
-                Asked {
-                    id,
-                    journey: users[user].journeys[journey],
-                }
-            };
-            let journeys = group.iter().enumerate().map(ask).collect();
-            asked.push(AskedUser { journeys, taken });
-        }
-        let question = self.question(messages(&asked), places.len());
-        let reply = match self.endpoint.ask(&question).await {
+        let Question { body, places } = question;
+        let reply = match self.endpoint.ask(&body).await {
             // Nothing was answered in this form yet, so it may refuse this question or every
             // question. If it takes the trial, it declines this one.
             Err(refusal) if refusal.may_be_about_the_question() => {
-                self.endpoint.ask(&self.question(trial(), 2)).await?;
+                self.endpoint.ask(&self.questions.trial()).await?;
                 counts.calls += 1;
-                self.endpoint.ask(&question).await?
+                self.endpoint.ask(&body).await?
             }
             reply => reply?,
         };
@@ -136,14 +91,5 @@ impl LlmNamer {
                 Ok(HashMap::new())
             }
         }
-    }
-}
-
-/// a, b, ..., z, aa, ab, ...
-fn letters(number: usize) -> String {
-    let letter = char::from(b'a' + (number % 26) as u8);
-    match number / 26 {
-        0 => letter.to_string(),
-        more => letters(more - 1) + &letter.to_string(),
     }
 }

@@ -3,21 +3,30 @@
 mod answer;
 mod cache;
 mod endpoint;
+#[cfg(feature = "cli")]
+mod forecast;
 mod grounding;
 mod llm;
 mod prompt;
+mod questions;
 mod session;
 mod sharing;
 mod siblings;
 mod taken;
 mod terms;
+#[cfg(feature = "cli")]
+mod tokens;
 mod words;
 
 pub use answer::Rejection;
 pub use cache::{CacheOptions, NameCache};
 pub use endpoint::{LlmError, LlmOptions, Patience};
+#[cfg(feature = "cli")]
+pub use forecast::{Forecast, Forecaster};
 pub use llm::LlmNamer;
 pub use terms::name_of_terms;
+#[cfg(feature = "cli")]
+pub use tokens::TokenCounter;
 
 use self::session::Session;
 use self::taken::Taken;

@@ -3,18 +3,14 @@
 use std::collections::HashSet;
 
 use super::answer::check;
-use super::cache::Basis;
 use super::endpoint::LlmError;
 use super::grounding::Evidence;
-use super::llm::{Group, LlmNamer};
-use super::prompt::Description;
+use super::llm::LlmNamer;
+use super::questions::{Group, Place};
 use super::sharing::{Next, Sharing};
 use super::siblings::Siblings;
 use super::{Name, Named, NamingCounts, Rejection, Unnamed};
 use crate::journey::NameSource;
-
-/// Position of a journey in the input: (user, journey).
-pub(super) type Place = (usize, usize);
 
 /// What is asked, and what was answered. The answers of one call are given away before the next is
 /// made.
@@ -44,16 +40,17 @@ impl<'a> Session<'a> {
             named: Vec::new(),
             counts: NamingCounts::default(),
         };
-        let mut places = users.iter().enumerate().flat_map(|(user, unnamed)| {
+        let places = users.iter().enumerate().flat_map(|(user, unnamed)| {
             let journeys = 0..unnamed.journeys.len();
             journeys.map(move |journey| (user, journey))
         });
         let next = match &mut session.sharing {
             None => vec![Next::Ask(places.collect())],
             Some(sharing) => {
-                let signed = places
-                    .by_ref()
-                    .map(|place| (place, sign(&namer.basis, users, place)));
+                let signed = places.map(|(user, journey)| {
+                    let signature = namer.questions.sign(users[user].journeys[journey]);
+                    ((user, journey), signature)
+                });
                 sharing.begin(signed, |(user, _)| users[user].user).await
             }
         };
@@ -112,7 +109,8 @@ impl<'a> Session<'a> {
                 (places, taken.unwrap_or_default())
             })
             .collect();
-        let ask = self.namer.ask(self.users, groups, &mut self.counts);
+        let question = self.namer.questions.about(self.users, groups);
+        let ask = self.namer.ask(question, &mut self.counts);
         let answers = match &self.sharing {
             Some(sharing) => sharing.beside(ask).await?,
             None => ask.await?,
@@ -191,8 +189,7 @@ impl<'a> Session<'a> {
             }
         }
         asked.sort_unstable();
-        self.batches
-            .extend(packed(&asked, self.namer.journeys_per_call));
+        self.batches.extend(self.namer.questions.pack(&asked));
         self.complete();
     }
 
@@ -221,26 +218,4 @@ impl<'a> Session<'a> {
             }));
         }
     }
-}
-
-fn sign(basis: &Basis, users: &[Unnamed<'_>], (user, journey): Place) -> super::cache::Signature {
-    let Description { terms, titles } = Description::of(users[user].journeys[journey]);
-    basis.sign(
-        terms.iter().map(String::as_str),
-        titles.iter().map(String::as_str),
-    )
-}
-
-/// Packs journeys into calls, the first call last; a user's journeys stay together where they fit.
-fn packed(places: &[Place], most: usize) -> Vec<Vec<Place>> {
-    let mut batches: Vec<Vec<Place>> = Vec::new();
-    let groups = places.chunk_by(|a, b| a.0 == b.0);
-    for group in groups.flat_map(|group| group.chunks(most)) {
-        match batches.last_mut() {
-            Some(batch) if batch.len() + group.len() <= most => batch.extend(group),
-            _ => batches.push(group.to_vec()),
-        }
-    }
-    batches.reverse();
-    batches
 }

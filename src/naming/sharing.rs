@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cache::{Asker, Known, NameCache, Signature};
-use super::session::Place;
+use super::questions::Place;
 use crate::backoff::jittered;
 
 /// How long another is waited for, at most: as long as a call may take. A claim of one that lives is

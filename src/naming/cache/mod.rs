@@ -125,6 +125,20 @@ impl NameCache {
         known
     }
 
+    /// Which names are there. Leaves no trace.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    #[cfg(feature = "cli")]
+    pub(super) async fn has(&self, journeys: &[Signature]) -> redis::RedisResult<Vec<bool>> {
+        let exists = |signature| {
+            let key = self.redis.keys().shared_name(signature);
+            redis::cmd("EXISTS").arg(key).to_owned()
+        };
+        let commands = journeys.iter().map(exists).collect();
+        self.redis.commands().all(commands).await
+    }
+
     /// Keeps names, or that there is none, and ends the claims on them.
     pub(super) async fn keep(
         &self,
