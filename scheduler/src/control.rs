@@ -66,7 +66,7 @@ impl Register {
         Ok(ended)
     }
 
-    /// Lets a run begin again because somebody asked for it: results that are missing are written,
+    /// Restarts a run because somebody asked for it: results that are missing are written,
     /// and names that are there are kept.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Register {
                 format!("it is {}; ask for it again", state.as_str())
             }
             RunState::Running | RunState::Done => {
-                if self.restart(&record, "").await? {
+                if self.restart_script(&record, None).await? {
                     return Ok(());
                 }
                 let scope = record.request.map(|request| request.scope);

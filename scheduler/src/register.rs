@@ -223,19 +223,20 @@ impl Register {
         Ok(self.ask(&call).await? == 1)
     }
 
-    /// Lets a run begin again because Redis has lost jobs of it, if it did so fewer than `most`
-    /// times. Returns `false`, and changed nothing, otherwise.
+    /// Restarts a run because Redis has lost jobs of it, if it has restarted by itself fewer than
+    /// `most` times since anybody repaired it. Returns `false`, and changed nothing, otherwise.
     ///
     /// # Errors
-    /// When Redis fails.
-    pub async fn begin_again(&self, record: &RunRecord, most: u64) -> Result<bool, RegisterError> {
-        self.restart(record, &most.to_string()).await
+    /// When Redis fails; doing it again is safe.
+    pub async fn restart(&self, record: &RunRecord, most: u64) -> Result<bool, RegisterError> {
+        self.restart_script(record, Some(most)).await
     }
 
-    pub(crate) async fn restart(
+    /// Restarts a run; without `most`, because somebody asked for it.
+    pub(crate) async fn restart_script(
         &self,
         record: &RunRecord,
-        most: &str,
+        most: Option<u64>,
     ) -> Result<bool, RegisterError> {
         let id = &record.id;
         let scope = record.request.as_ref().map(|request| &request.scope);
@@ -246,8 +247,11 @@ impl Register {
             .key(keys.active_runs())
             .key(keys.leader())
             .key(keys.run_users(id));
-        call.arg(&self.identity).arg(id.as_str()).arg(most);
+        call.arg(&self.identity).arg(id.as_str());
         call.arg(u8::from(needs_users));
+        if let Some(most) = most {
+            call.arg(record.restarts).arg(most);
+        }
         Ok(self.ask(&call).await? > 0)
     }
 

@@ -471,7 +471,7 @@ impl Scheduler {
         }
         let lost = lost(&Standing::sum(extract), &name);
         // A run that was reopened has no plan any more.
-        if lost > 0 && !record.queued && self.register.begin_again(record, MOST_RESTARTS).await? {
+        if lost > 0 && !record.queued && self.register.restart(record, MOST_RESTARTS).await? {
             tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost jobs; the run begins again");
             return Ok(());
         }
