@@ -43,7 +43,7 @@ pub enum RegisterError {
     /// Another scheduler leads, and the register listens to that one.
     #[error("another scheduler leads; this one changes nothing in the register")]
     LeadLost,
-    /// A run that cannot begin again.
+    /// A run that cannot be repaired.
     #[error("run {run} cannot be repaired: {reason}")]
     BeyondRepair {
         /// The run.

@@ -20,7 +20,7 @@ use crate::cohort::{self, CohortError};
 use crate::inbox::{Inbox, Received};
 use crate::leader::{Candidate, Lead};
 use crate::plan::Plan;
-use crate::reconciler::{MOST_RESTARTS, Reconciler, begin_again};
+use crate::reconciler::{MOST_RESTARTS, Reconciler, restart};
 use crate::record::{RunRecord, RunState};
 use crate::register::{Register, RegisterError, lost};
 use crate::trigger::Scope;
@@ -373,7 +373,7 @@ impl Scheduler {
             Err(error) => return Ok(Planned::Failed(error.with_code())),
         };
         if record.restarts > 0 {
-            begin_again(&self.queues, &record.id, request.lane, record.restarts).await?;
+            restart(&self.queues, &record.id, request.lane, record.restarts).await?;
         }
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self
@@ -435,13 +435,13 @@ impl Scheduler {
     /// Ends a run when all its jobs were queued and none is pending, extraction first: a naming job
     /// is pending before the extraction job that it follows from is not. A worker that lost its
     /// lease on an extraction may still ask for naming, at any time: the naming queue is closed. When
-    /// Redis has lost naming jobs, the run begins again instead.
+    /// Redis has lost naming jobs, the run restarts instead.
     async fn end_if_done(&mut self, record: &RunRecord) -> Result<(), SchedulerError> {
         let run = &record.id;
         let extract = self.queues.extract.standings(run).await?;
         if !record.queued {
             if extract.iter().any(|of| of.restarts < record.restarts) {
-                // They do not know that the run has begun again, as Redis has lost that.
+                // They do not know that the run has restarted, as Redis has lost that.
                 self.active.remove(run);
                 return Ok(());
             }
@@ -472,7 +472,7 @@ impl Scheduler {
         let lost = lost(&Standing::sum(extract), &name);
         // A run that was reopened has no plan any more.
         if lost > 0 && !record.queued && self.register.restart(record, MOST_RESTARTS).await? {
-            tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost jobs; the run begins again");
+            tracing::warn!(code = %Code::Lost, %run, lost, "Redis has lost jobs; the run restarts");
             return Ok(());
         }
         // If not, it was paused, cancelled or reopened meanwhile.
