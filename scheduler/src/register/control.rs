@@ -6,8 +6,8 @@ use redis::Script;
 use sojourn::queue::Queues;
 use sojourn::run::RunId;
 
+use super::{Register, RegisterError};
 use crate::record::RunState;
-use crate::register::{Register, RegisterError};
 use crate::trigger::Scope;
 
 static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("pause_run.lua")));
