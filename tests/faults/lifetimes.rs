@@ -36,7 +36,8 @@ const PERMANENT: [(&str, &str); 11] = [
 ];
 
 /// Kinds of keys that live for a time, by what they end with or hold. All of one run.
-const PASSING: [(&str, &str); 5] = [
+const PASSING: [(&str, &str); 6] = [
+    (":asked:", "runs"),
     (":cohort:", "cohorts"),
     (":pending", "pending sets"),
     (":queued", "queued sets"),

@@ -80,7 +80,7 @@ async fn a_run_ends_when_a_primary_dies_with_writes_that_its_replica_lacks_and_c
     let options = RedisOptions::new(server.url());
     let without = without_names(&options, USERS).await.len();
     eprintln!(
-        "failover with lost writes: {USERS} jobs, {USERS} users; begun again {} times, {} naming jobs \
+        "failover with lost writes: {USERS} jobs, {USERS} users; restarted {} times, {} naming jobs \
          noticed that results are lost, {without} users without names; done {:.1} s after the replica \
          took over",
         status["restarts"],
