@@ -5,20 +5,39 @@ use std::collections::BTreeMap;
 use redis::FromRedisValue;
 use serde_json::Value;
 
-use crate::support::{Server, command, json, said};
+use crate::support::{Node, Server, command, json, said};
 use crate::wait_long;
 
 /// How long the server may be silent before a look at it counts as failed.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Asks the server something, over a connection of its own: what is done to those of the processes
-/// must not reach the one who looks.
+/// must not reach the one who looks. Of a cluster, the node that has the key is asked.
 pub fn query<T: FromRedisValue>(server: &Server, words: &[&str]) -> redis::RedisResult<T> {
-    let client = redis::Client::open(server.url())?;
-    let mut connection = client.get_connection_with_timeout(LOOK)?;
-    connection.set_read_timeout(Some(LOOK))?;
+    let is_elsewhere =
+        |error: &redis::RedisError| error.code() == Some("MOVED") || error.is_io_error();
+    let (first, others) = server.nodes.split_first().expect("a node");
+    let mut answer = query_node(first, words);
+    for node in others {
+        if !answer.as_ref().is_err_and(is_elsewhere) {
+            break;
+        }
+        answer = query_node(node, words);
+    }
+    answer
+}
+
+fn query_node<T: FromRedisValue>(node: &Node, words: &[&str]) -> redis::RedisResult<T> {
     let (name, arguments) = words.split_first().expect("a command");
-    redis::cmd(name).arg(arguments).query(&mut connection)
+    redis::cmd(name).arg(arguments).query(&mut connect(node)?)
+}
+
+/// A connection to a node, if it is there.
+pub fn connect(node: &Node) -> redis::RedisResult<redis::Connection> {
+    let client = redis::Client::open(format!("unix://{}", node.socket().display()))?;
+    let connection = client.get_connection_with_timeout(LOOK)?;
+    connection.set_read_timeout(Some(LOOK))?;
+    Ok(connection)
 }
 
 /// `sojourn` with arguments on a server that is well, to its end, with JSON output.

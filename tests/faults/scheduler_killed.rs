@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::crew::{Crew, Shape};
+use crate::crew::{Crew, SCHEDULER, Shape};
 use crate::figures::Figures;
 use crate::ordeal::Ordeal;
 use crate::process::Site;
@@ -17,7 +17,7 @@ fn planned(run: &Run<'_>) -> u64 {
 /// Kills the scheduler, starts another, and waits until that has queued more; returns how long that
 /// took.
 fn replace_scheduler(crew: &mut Crew, run: &Run<'_>, jobs: u64) -> Duration {
-    crew.replace(0).kill();
+    crew.replace(SCHEDULER).kill();
     let died = Instant::now();
     let before = planned(run);
     assert!(
@@ -55,9 +55,9 @@ fn a_scheduler_that_is_killed_while_workers_drain_the_queue_leaves_no_gap_and_no
     let (users, times) = if is_long() { (6_000, 5) } else { (1_500, 1) };
     let ordeal = Ordeal::over(users, 2);
     // So few that it has to come back again and again.
-    let serve = vec!["--queue-depth", "8"];
+    let serve_with = vec!["--queue-depth", "8"];
     let shape = Shape {
-        serve,
+        serve_with,
         ..Shape::small(Duration::from_secs(3))
     };
     let when: Vec<u64> = (1..=times)
@@ -75,9 +75,9 @@ fn a_scheduler_that_is_killed_in_the_middle_of_queueing_leaves_no_gap_and_no_dup
     };
     let ordeal = Ordeal::over(jobs, 1);
     // So many that it queues everything in one go, some jobs in each call.
-    let serve = vec!["--queue-depth", "1000000"];
+    let serve_with = vec!["--queue-depth", "1000000"];
     let shape = Shape {
-        serve,
+        serve_with,
         ..Shape::small(Duration::from_secs(3))
     };
     kill_schedulers("scheduler killed in one go", &ordeal, shape, when);
