@@ -37,9 +37,10 @@ impl Shape {
     }
 }
 
-/// The numbers of the first extraction worker, and of the scheduler.
+/// The numbers of the members of a small crew.
 pub const SCHEDULER: usize = 0;
 pub const EXTRACT: usize = 1;
+pub const NAME: usize = 2;
 
 /// A scheduler and workers.
 pub struct Crew {

@@ -8,6 +8,7 @@
 
 // What breaks things, and what is looked at.
 mod crew;
+mod errand;
 mod lifetimes;
 mod ordeal;
 mod population;

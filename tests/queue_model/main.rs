@@ -108,6 +108,7 @@ fn the_queue_does_what_its_model_does_whatever_happens() {
         config.rng_seed = RngSeed::Fixed(seed);
     }
     let (cases, seed) = (config.cases, config.rng_seed);
+
     let server = Server::start_with(&["--appendonly", "no"]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
