@@ -14,11 +14,13 @@ use crate::run::{PARTITIONS, ask};
 use crate::slots::move_slot;
 use crate::support::{Node, Server, wait_for};
 use crate::under_way::UnderWay;
-use crate::wait_long;
 use crate::workers_killed::kill_workers;
+use crate::{is_long, wait_long};
 
 /// Users, one in each shard.
-const USERS: usize = 800;
+fn users() -> usize {
+    if is_long() { 8_000 } else { 800 }
+}
 
 /// Short, so that what was held by a dead worker goes on soon.
 const LEASE: Duration = Duration::from_secs(2);
@@ -29,7 +31,7 @@ const LOST: usize = 40;
 /// A run over a cluster whose primaries have so many replicas.
 fn under_way(replicas: usize, shape: Shape) -> UnderWay {
     let cluster = || Server::start_cluster(replicas);
-    UnderWay::start(Ordeal::on(cluster, USERS, 1), shape)
+    UnderWay::start(Ordeal::on(cluster, users(), 1), shape)
 }
 
 fn seconds(duration: Duration) -> String {
@@ -62,15 +64,22 @@ fn workers_that_are_killed_at_random_lose_nothing_and_count_nothing_twice_on_a_c
 
 #[test]
 fn a_replica_that_takes_over_as_asked_is_followed() {
+    let times = if is_long() { 10 } else { 1 };
     let mut run = under_way(1, Shape::small(LEASE));
-    let asked = Instant::now();
-    fail_over_to(&run.server().nodes[3]);
-    let took = asked.elapsed();
-    run.assert_under_way();
-    let recovery = run.recovery();
+    let (mut slowest, mut longest) = (Duration::ZERO, Duration::ZERO);
+    // There and back again, in the middle half of the run.
+    for replica in [3, 0].into_iter().cycle().take(times) {
+        run.assert_under_way();
+        let asked = Instant::now();
+        fail_over_to(&run.server().nodes[replica]);
+        slowest = slowest.max(asked.elapsed());
+        longest = longest.max(run.recovery());
+        run.wait_for_more(run.ordeal.jobs() / (2 * times as u64));
+    }
     let figures = Figures::of("failover")
-        .add("took", seconds(took))
-        .add("recovery", seconds(recovery));
+        .add("times", times)
+        .add("slowest", seconds(slowest))
+        .add("longest recovery", seconds(longest));
     run.judge(figures);
 }
 
@@ -130,7 +139,7 @@ fn what_a_failover_has_lost_is_noticed_and_can_be_repaired() {
     let repaired = run.run().wait_until_done();
     let figures = Figures::of("failover with lost writes")
         .add("jobs", run.ordeal.jobs())
-        .add("users", USERS)
+        .add("users", users())
         .add("users lost", lost)
         .add("replica took over after", seconds(took_over))
         .add("recovery", seconds(recovery))
@@ -144,7 +153,7 @@ fn what_a_failover_has_lost_is_noticed_and_can_be_repaired() {
     let seen = restarts + noticed + requeued + differing as u64;
     assert!(seen > 0, "nothing was lost: {counts:?}");
     let done = ["jobs", "done", "users", "dead"].map(|count| repaired.get(count));
-    let all = USERS as u64;
+    let all = run.ordeal.jobs();
     assert_eq!(done, [all, all, all, 0], "{repaired:?}");
 }
 
@@ -155,14 +164,19 @@ fn slots_that_move_to_another_node_are_followed() {
     let tags = ["runs", "u1", "u2", "u3", "u500", "u599"].map(str::to_owned);
     let partitions = (0..PARTITIONS).flat_map(|n| [format!("extract:{n}"), format!("name:{n}")]);
     let tags: Vec<String> = tags.into_iter().chain(partitions).collect();
-    let begun = Instant::now();
-    let keys: usize = tags.iter().map(|tag| move_slot(run.server(), tag)).sum();
-    let took = begun.elapsed();
-    run.assert_under_way();
+    let rounds = if is_long() { 5 } else { 1 };
+    let (mut keys, mut longest) = (0, Duration::ZERO);
+    for _ in 0..rounds {
+        run.assert_under_way();
+        for tag in &tags {
+            keys += move_slot(run.server(), tag);
+        }
+        longest = longest.max(run.recovery());
+        run.wait_for_more(run.ordeal.jobs() / (2 * rounds as u64));
+    }
     let figures = Figures::of("slots moved")
-        .add("slots", tags.len())
+        .add("slots", rounds * tags.len())
         .add("keys", keys)
-        .add("took", seconds(took))
-        .add("recovery", seconds(run.recovery()));
+        .add("longest recovery", seconds(longest));
     run.judge(figures);
 }

@@ -45,12 +45,17 @@ impl UnderWay {
         assert!(!self.run().is_over(), "the run is over already");
     }
 
-    /// Waits until another job is done; returns how long that took.
-    pub fn recovery(&self) -> Duration {
+    /// Waits until so many more jobs are done; returns how long that took.
+    pub fn wait_for_more(&self, jobs: u64) -> Duration {
         let done = self.run().count("extract", "done");
         let begun = Instant::now();
-        self.run().wait_for_jobs(done + 1);
+        self.run().wait_for_jobs(done + jobs);
         begun.elapsed()
+    }
+
+    /// Waits until another job is done; returns how long that took.
+    pub fn recovery(&self) -> Duration {
+        self.wait_for_more(1)
     }
 
     /// Waits for the end of the run, and asserts that nothing is lost or counted twice and every
