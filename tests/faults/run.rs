@@ -1,6 +1,6 @@
 //! A run, as the command line and the register show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::FromRedisValue;
 use serde_json::Value;
@@ -140,8 +140,9 @@ impl Counts {
     /// What differs from the counts of an undisturbed run, but for what says how often things were
     /// tried: `naming_queued` is what the last attempt at each extraction has found without a name.
     pub fn differing(&self, undisturbed: &Counts) -> Vec<String> {
-        let names = self.0.keys().chain(undisturbed.0.keys());
-        let mut differing: Vec<String> = names
+        let names: BTreeSet<&String> = self.0.keys().chain(undisturbed.0.keys()).collect();
+        names
+            .into_iter()
             .filter(|name| !name.ends_with("retried") && *name != "naming_queued")
             .filter(|name| self.get(name) != undisturbed.get(name))
             .map(|name| {
@@ -151,8 +152,6 @@ impl Counts {
                     undisturbed.get(name)
                 )
             })
-            .collect();
-        differing.dedup();
-        differing
+            .collect()
     }
 }

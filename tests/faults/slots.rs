@@ -1,5 +1,7 @@
 //! Which node of a cluster has which slots, and how these move.
 
+use std::collections::BTreeMap;
+
 use crate::support::{Node, Server, wait_for};
 
 /// Moves the slot of a hash tag to another node, key by key, as `redis-cli --cluster reshard` does.
@@ -8,6 +10,7 @@ pub fn move_slot(server: &Server, tag: &str) -> usize {
     let slot: u16 = server.nodes[0]
         .ask(&format!("CLUSTER KEYSLOT {tag}"))
         .unwrap();
+    wait_for_one_view(server);
     let from = owner(server, slot);
     let to = (from + 1) % server.nodes.len();
     let (from, to) = (&server.nodes[from], &server.nodes[to]);
@@ -30,8 +33,7 @@ pub fn move_slot(server: &Server, tag: &str) -> usize {
         let _: String = migrate.arg(&keys).query(&mut from.connect()).unwrap();
         moved += keys.len();
     }
-    // The new owner first: a slot that both disown would be lost. Again until all agree: what nodes
-    // have told each other just before may undo it.
+    // The new owner first: a slot that both disown would be lost. Again until all agree.
     wait_for("the nodes to agree", || {
         for node in [to, from].into_iter().chain(&server.nodes) {
             let _: String = node
@@ -42,6 +44,30 @@ pub fn move_slot(server: &Server, tag: &str) -> usize {
         server.nodes.iter().all(agrees).then_some(())
     });
     moved
+}
+
+/// Waits until every node believes the same. A node takes a slot at an epoch above all that it knows
+/// of: if it did not know that of the owner, the owner could win the slot back, without its keys.
+fn wait_for_one_view(server: &Server) {
+    wait_for("the nodes to believe the same", || {
+        let first = view(&server.nodes[0]);
+        let is_shared = server.nodes.iter().all(|node| view(node) == first);
+        is_shared.then_some(())
+    });
+}
+
+/// The epoch and the slots of each node, as `node` believes.
+fn view(node: &Node) -> BTreeMap<String, String> {
+    let nodes: String = node.ask("CLUSTER NODES").unwrap();
+    let of_node = |line: &str| {
+        let mut fields = line.split(' ');
+        let id = fields.next().unwrap_or_default().to_owned();
+        let epoch = fields.nth(5).unwrap_or_default();
+        let slots = fields.skip(1).filter(|range| !range.starts_with('['));
+        let believed = [epoch].into_iter().chain(slots).collect::<Vec<_>>();
+        (id, believed.join(" "))
+    };
+    nodes.lines().map(of_node).collect()
 }
 
 /// Which node has a slot.
