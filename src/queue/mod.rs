@@ -18,6 +18,7 @@ mod letter;
 mod outcome;
 mod queues;
 mod restart;
+mod rotation;
 mod standing;
 mod storage;
 

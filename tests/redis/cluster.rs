@@ -170,7 +170,7 @@ fn move_slot(server: &Server, tag: &str) {
 }
 
 /// Which node has a slot.
-fn owner(server: &Server, slot: u16) -> usize {
+pub fn owner(server: &Server, slot: u16) -> usize {
     let says_so = |node: &Node| owner_by(node, slot) == node.ask("CLUSTER MYID").ok();
     server
         .nodes

@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 mod deployment;
 mod sentinel;
+mod shard;
 
 #[path = "../support/mod.rs"]
 mod support;
