@@ -9,10 +9,13 @@
 //! the connection is made; nothing outside this folder needs to know.
 
 mod address;
+mod connector;
+mod discovery;
 mod error;
 mod handle;
 mod link;
 mod server;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -108,9 +111,9 @@ impl Redis {
     /// evicts keys. Once connected, the connection is re-made by itself whenever it breaks.
     pub async fn connect(options: &RedisOptions) -> Result<Redis, ConnectError> {
         let address = options.address()?;
-        let (links, server) = Links::open(&address, options).await?;
+        let (links, server) = discovery::discover(&address, options).await?;
         Ok(Redis {
-            links: Arc::new(links),
+            links,
             keys: Keys::new(&options.key_prefix),
             server,
         })
