@@ -47,6 +47,15 @@ pub struct RedisArgs {
     )]
     pub redis_password_file: Option<PathBuf>,
 
+    /// User of the sentinels, if it is not their default one
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS_SENTINEL_USER",
+        global = true,
+        value_name = "NAME"
+    )]
+    pub redis_sentinel_user: Option<String>,
+
     /// File that holds the sentinels' password; SOJOURN_REDIS_SENTINEL_PASSWORD is the other way
     #[arg(
         long,
@@ -136,6 +145,7 @@ impl RedisArgs {
             "SOJOURN_REDIS_PASSWORD",
             self.redis_password_file.as_deref(),
         )?;
+        options.sentinel_user.clone_from(&self.redis_sentinel_user);
         options.sentinel_password = secret(
             "SOJOURN_REDIS_SENTINEL_PASSWORD",
             self.redis_sentinel_password_file.as_deref(),
@@ -157,6 +167,8 @@ impl RedisArgs {
                 self.redis_timeout.as_secs_f64().to_string().into(),
             ),
         ];
+        let user = self.redis_sentinel_user.as_ref();
+        variables.extend(user.map(|user| ("SOJOURN_REDIS_SENTINEL_USER", user.into())));
         for (variable, file) in [
             ("SOJOURN_REDIS_PASSWORD_FILE", &self.redis_password_file),
             (
@@ -200,7 +212,7 @@ pub fn seconds(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, Stri
 /// A secret from a file, else from an environment variable.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or is empty: then whoever was to fill it has not.
 pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, SettingsError> {
     let Some(path) = file else {
         return Ok(std::env::var(variable)
@@ -208,11 +220,15 @@ pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, Set
             .filter(|secret| !secret.is_empty()));
     };
     let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
+    let invalid = |reason: String| SettingsError::Unreadable {
         path: path.into(),
-        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
-    })?;
-    Ok(Some(text.trim_end().to_owned()))
+        source: std::io::Error::new(ErrorKind::InvalidData, reason),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| invalid(error.utf8_error().to_string()))?;
+    match text.trim_end() {
+        "" => Err(invalid("it is to hold a secret, and is empty".into())),
+        secret => Ok(Some(secret.into())),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {

@@ -154,6 +154,9 @@ fn sentinel_client(
     if let Some(password) = of.login.password() {
         builder = builder.set_client_to_redis_password(password);
     }
+    if let Some(user) = &options.sentinel_user {
+        builder = builder.set_client_to_sentinel_username(user);
+    }
     if let Some(password) = &options.sentinel_password {
         builder = builder.set_client_to_sentinel_password(password);
     }

@@ -45,6 +45,8 @@ pub struct RedisOptions {
     pub url: String,
     /// Password, when it is not in the URL.
     pub password: Option<String>,
+    /// User of the sentinels, if it is not their default one.
+    pub sentinel_user: Option<String>,
     /// Password of the sentinels, if they want one.
     pub sentinel_password: Option<String>,
     /// Certificates (PEM) of the authorities that the servers' certificates are checked against;
@@ -68,6 +70,7 @@ impl RedisOptions {
         RedisOptions {
             url: url.into(),
             password: None,
+            sentinel_user: None,
             sentinel_password: None,
             authority: None,
             certificate: None,
