@@ -33,6 +33,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",
@@ -111,6 +112,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",
