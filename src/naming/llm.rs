@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use super::answer::{check, parse};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::grounding::Heard;
+use super::limits::{Account, LimitOptions, Limits};
 use super::prompt::{Asked, AskedUser, messages, schema, trial};
 use super::taken::Taken;
 use super::terms::name_besides;
 use super::{Name, NamingCounts, Rejection, Unnamed};
+use crate::connection::Redis;
 use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
@@ -54,6 +56,18 @@ impl LlmNamer {
         self
     }
 
+    /// Shares limits with all processes that ask the same model of the same endpoint.
+    pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        let scope = self.endpoint.scope(&self.model);
+        self.endpoint
+            .set_limits(Limits::new(redis, &scope, options));
+    }
+
+    /// Tells the limits what is known of calls, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        self.endpoint.flush().await
+    }
+
     pub(super) fn batch_size(&self) -> usize {
         self.journeys_per_call
     }
@@ -63,6 +77,7 @@ impl LlmNamer {
     pub(super) async fn name(
         &self,
         users: &[Unnamed<'_>],
+        account: &Account,
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         let mut counts = NamingCounts::default();
         let mut found: Found = users
@@ -87,7 +102,7 @@ impl LlmNamer {
                     (places, taken.unwrap_or_default())
                 })
                 .collect();
-            let answers = self.ask(users, groups, &mut counts).await?;
+            let answers = self.ask(users, groups, account, &mut counts).await?;
             let heard = Heard::of(batch.iter().map(|&(user, at)| users[user].journeys[at]));
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
@@ -157,6 +172,7 @@ impl LlmNamer {
         &self,
         users: &[Unnamed<'_>],
         groups: Vec<Group<'_>>,
+        account: &Account,
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
         let mut asked: Vec<AskedUser<'_>> = Vec::new();
@@ -175,13 +191,14 @@ impl LlmNamer {
             asked.push(AskedUser { journeys, taken });
         }
         let question = self.question(messages(&asked), places.len());
-        let reply = match self.endpoint.ask(&question).await {
+        let reply = match self.endpoint.ask(&question, account).await {
             // Nothing was answered in this form yet, so it may refuse this question or every
             // question. If it takes the trial, it declines this one.
             Err(refusal) if refusal.may_be_about_the_question() => {
-                self.endpoint.ask(&self.question(trial(), 2)).await?;
+                let trial = self.question(trial(), 2);
+                self.endpoint.ask(&trial, account).await?;
                 counts.calls += 1;
-                self.endpoint.ask(&question).await?
+                self.endpoint.ask(&question, account).await?
             }
             reply => reply?,
         };

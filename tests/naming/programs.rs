@@ -68,8 +68,9 @@ async fn a_worker_writes_the_names_of_a_model_to_redis_whatever_titles_say() {
     let run = support::json(&output);
     let count = |name: &str| run["counts"][name].as_u64().unwrap_or(0);
     assert_eq!((count("named"), count("names_fallback")), (61, 1), "{run}");
-    assert_eq!(count("llm_calls"), endpoint.questions().len() as u64);
-    assert_eq!(count("llm_tokens_in"), 10 * count("llm_calls"));
+    let ledger = |name: &str| run["ledger"][name].as_u64().unwrap_or(0);
+    assert_eq!(ledger("calls"), endpoint.questions().len() as u64);
+    assert_eq!(ledger("tokens_in"), 10 * ledger("calls"));
 
     let reader = JourneyReader::connect(&server.url()).await.unwrap();
     let mut users: Vec<String> = (0..30).map(|user| format!("u{user}")).collect();

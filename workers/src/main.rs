@@ -1,6 +1,6 @@
 //! `sojourn-worker`: extraction and naming workers.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{LlmNamer, LlmOptions, Namer};
+use sojourn::naming::{LimitOptions, LlmNamer, LlmOptions, Money, Namer, Prices};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
@@ -132,14 +132,9 @@ struct NamingArgs {
         value_name = "N"
     )]
     journeys_per_call: usize,
-    /// Calls per minute that this process makes, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
-        default_value = "600",
-        value_name = "N"
-    )]
-    requests_per_minute: NonZeroU32,
+    /// What all naming workers together may ask of the endpoint.
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Naming jobs worked on at once
     #[arg(
         long,
@@ -148,6 +143,78 @@ struct NamingArgs {
         value_name = "N"
     )]
     concurrency: usize,
+}
+
+/// Limits of all processes that ask the same model of the same endpoint.
+#[derive(Args)]
+struct LimitArgs {
+    /// Calls in any minute that all workers together make, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
+        default_value = "600",
+        value_name = "N"
+    )]
+    requests_per_minute: NonZeroU32,
+    /// Tokens that they send in any minute, at most
+    #[arg(long, env = "SOJOURN_LLM_INPUT_TOKENS_PER_MINUTE", value_name = "N")]
+    input_tokens_per_minute: Option<NonZeroU64>,
+    /// Tokens that they receive in any minute, at most
+    #[arg(long, env = "SOJOURN_LLM_OUTPUT_TOKENS_PER_MINUTE", value_name = "N")]
+    output_tokens_per_minute: Option<NonZeroU64>,
+    /// Calls that they have under way at any time, at most
+    #[arg(long, env = "SOJOURN_LLM_CALLS_AT_ONCE", value_name = "N")]
+    calls_at_once: Option<NonZeroU32>,
+    /// Money that all runs together may cost in a day (UTC), in the currency of the prices
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_MONEY_PER_DAY",
+        value_name = "AMOUNT",
+        requires = "price_input"
+    )]
+    money_per_day: Option<Money>,
+    /// What a million tokens of questions cost; with --price-output, so that money can be counted
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_PRICE_INPUT",
+        value_name = "AMOUNT",
+        requires = "price_output"
+    )]
+    price_input: Option<Money>,
+    /// The same of those that the provider had in its cache [default: as much as others]
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_PRICE_CACHED",
+        value_name = "AMOUNT",
+        requires = "price_input"
+    )]
+    price_cached: Option<Money>,
+    /// What a million tokens of answers cost
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_PRICE_OUTPUT",
+        value_name = "AMOUNT",
+        requires = "price_input"
+    )]
+    price_output: Option<Money>,
+}
+
+impl LimitArgs {
+    fn options(&self) -> LimitOptions {
+        let prices = self.price_input.zip(self.price_output);
+        LimitOptions {
+            requests_per_minute: self.requests_per_minute,
+            input_tokens_per_minute: self.input_tokens_per_minute,
+            output_tokens_per_minute: self.output_tokens_per_minute,
+            calls_at_once: self.calls_at_once,
+            money_per_day: self.money_per_day,
+            prices: prices.map(|(input, output)| Prices {
+                input,
+                cached: self.price_cached.unwrap_or(input),
+                output,
+            }),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -171,8 +238,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
-            let namer = namer(&naming)?;
+            let mut namer = namer(&naming)?;
             let (redis, queues) = connect(&cli.redis).await?;
+            namer.share_limits(&redis, naming.limits.options());
             let work = NamingWorker::new(&redis, namer);
             let consumer =
                 Consumer::new(queues.name, worker.options(Kind::Name, naming.concurrency));
@@ -242,7 +310,7 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
         model: model.clone(),
         api_key: key,
         journeys_per_call: args.journeys_per_call,
-        requests_per_minute: args.requests_per_minute,
+        requests_per_minute: args.limits.requests_per_minute,
     };
     Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
 }
