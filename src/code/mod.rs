@@ -135,7 +135,7 @@ codes! {
     Deployment = "SJ506", EXIT_FAILED;
     /// A process does not do its work, or does not say so.
     Unhealthy = "SJ507", EXIT_FAILED;
-    /// A run cannot begin again.
+    /// A run cannot be repaired.
     BeyondRepair = "SJ508", EXIT_INPUT;
 
     /// The model endpoint refuses whatever is asked.

@@ -12,7 +12,7 @@ pub struct Standing {
     /// Counts by name: `jobs`, `done`, `dead`, `retried`, `planned`, `requeued`, `lost`, and what the
     /// jobs counted.
     pub counts: HashMap<String, u64>,
-    /// How often the run has begun again; of several partitions, the least.
+    /// How often the run has restarted; of several partitions, the least.
     pub restarts: u64,
     /// Whether the run is paused, in any of the partitions.
     pub paused: bool,

@@ -40,7 +40,7 @@ static INCARNATION: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
 static RETIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("retire.lua")));
 
-/// Attempts that a job counts as made for each time that its run has begun again: more than any job
+/// Attempts that a job counts as made for each time that its run has restarted: more than any job
 /// gets before, so that results of the jobs before never fence off those of the jobs after.
 pub(super) const ATTEMPTS_PER_RESTART: u64 = 10_000;
 

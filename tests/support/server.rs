@@ -24,13 +24,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether it is a cluster unless a test asks for one server.
+    pub fn is_cluster_by_default() -> bool {
+        std::env::var_os(CLUSTER).is_some()
+    }
+
     pub fn start() -> Server {
         Server::start_with(&[])
     }
 
     /// With further arguments of the server program.
     pub fn start_with(arguments: &[&str]) -> Server {
-        if std::env::var_os(CLUSTER).is_some() {
+        if Server::is_cluster_by_default() {
             Server::start_cluster_with(0, arguments)
         } else {
             Server::start_single_with(arguments)

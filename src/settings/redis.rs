@@ -1,27 +1,15 @@
-//! What the command lines of all processes have in common: Redis, the settings file, how a process
-//! says how it is, and how it starts, logs, and is asked to stop.
+//! Where Redis is, and how to be let in.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::connection::{ConnectError, Redis, RedisOptions};
-
-mod file;
-mod listen;
-mod options;
-mod process;
-
-use file::DEFAULT_FILE;
-pub use file::parse;
-pub use listen::{HealthError, ListenArgs, ask, listen_address};
-pub use options::{OPTIONS, ProgramOptions};
-pub use process::{install_tls, run, start_log, stop_signal};
+use super::SettingsError;
+use super::values::{read, seconds, secret};
+use crate::connection::{Redis, RedisOptions};
 
 /// Where Redis is.
 #[derive(Args, Clone, Debug)]
@@ -77,50 +65,6 @@ pub struct RedisArgs {
     #[arg(long, env = "SOJOURN_KEY_PREFIX", global = true, value_name = "TEXT",
           default_value = crate::keys::DEFAULT_PREFIX)]
     pub key_prefix: String,
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// A file that was named cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The settings file is not TOML, or holds what no program has an option for.
-    #[error("{path}: {reason}")]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// What the options ask for makes no sense.
-    #[error("{0}")]
-    Usage(String),
-    /// Nobody can listen there.
-    #[error(
-        "cannot listen on {address}: {source}; name an address of this machine and a port that is \
-         free with --listen or SOJOURN_LISTEN, or leave both out"
-    )]
-    Listen {
-        /// What was asked for.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// No Redis was named.
-    #[error(
-        "no Redis is named: use --redis URL, SOJOURN_REDIS, or `redis = \"...\"` in {DEFAULT_FILE}"
-    )]
-    NoRedis,
-    /// The Redis that was named cannot be used.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
 }
 
 impl RedisArgs {
@@ -180,46 +124,6 @@ impl RedisArgs {
         let url = self.redis.as_deref().ok_or(SettingsError::NoRedis)?;
         Ok(Redis::connect(&self.options(url)?).await?)
     }
-}
-
-/// The longest that anything may be told to wait, in seconds: whatever is silent for a day is dead.
-pub const DAY: f64 = 24.0 * 3600.0;
-
-/// A number of seconds within bounds, for options.
-///
-/// # Errors
-/// When it is none.
-pub fn seconds(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| bounds.contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
-        let (least, most) = (bounds.start(), bounds.end());
-        format!("must be a number of seconds from {least} to {most}")
-    })
-}
-
-/// A secret from a file, else from an environment variable.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, SettingsError> {
-    let Some(path) = file else {
-        return Ok(std::env::var(variable)
-            .ok()
-            .filter(|secret| !secret.is_empty()));
-    };
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
-        path: path.into(),
-        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
-    })?;
-    Ok(Some(text.trim_end().to_owned()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    std::fs::read(path).map_err(|source| SettingsError::Unreadable {
-        path: path.into(),
-        source,
-    })
 }
 
 /// Least and longest time to wait for an answer: below, a busy server would seem to be gone; above,
