@@ -32,15 +32,16 @@ pub struct LedgerEntry {
     pub fallback_calls: u64,
     /// Names that needed no call.
     pub cache_hits: u64,
-    /// What it may cost.
-    pub budget: Option<Money>,
-    /// Whether a call was not made because it could have cost too much.
+    /// What it may cost, as workers are told.
     #[serde(skip)]
+    pub budget: Option<Money>,
+    /// Whether and why a call was not made that could have cost too much.
     pub exhausted: Option<Exhausted>,
 }
 
 /// Why a call was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Exhausted {
     /// What the run may cost.
     Run,
@@ -73,15 +74,6 @@ impl LedgerEntry {
                 }
                 None => None,
             },
-        }
-    }
-
-    /// Whether calls are not made for want of money, on a day.
-    pub fn is_exhausted(&self, today: u64) -> bool {
-        match self.exhausted {
-            Some(Exhausted::Run | Exhausted::Unpriced) => true,
-            Some(Exhausted::Day(day)) => day >= today,
-            None => false,
         }
     }
 }

@@ -77,6 +77,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "merge",
                     "drop-at-most",
                     "ttl-days",
+                    "budget",
                 ],
             ),
             (
@@ -92,6 +93,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "merge",
                     "drop-at-most",
                     "ttl-days",
+                    "budget",
                 ],
             ),
             ("runs", &["limit", "dataset"]),
@@ -100,6 +102,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("resume", &["lane", "all", "kind", "dataset"]),
             ("cancel", &["lane", "all", "dataset"]),
             ("repair", &["watch", "dataset"]),
+            ("budget", &["dataset"]),
             ("dead", &["dataset"]),
             ("show", &["dataset"]),
             ("health", &["listen"]),

@@ -1,5 +1,7 @@
 //! What the scripts promise, one call after the other.
 
+use std::collections::HashMap;
+
 use redis::{AsyncCommands, Script, Value};
 use sojourn::connection::Redis;
 
@@ -82,14 +84,15 @@ impl Talk {
             .hget(keys.ledger(&account().run), "money")
             .await
             .unwrap();
-        let days: Vec<u64> = redis.hvals(keys.days()).await.unwrap();
+        let days: HashMap<String, u64> = redis.hgetall(keys.days()).await.unwrap();
+        let days = days.iter().filter(|(day, _)| day.parse::<u64>().is_ok());
         let number = |at: usize| used[at].unwrap_or(0);
         [
             number(0),
             number(1),
             number(2),
             money.unwrap_or(0),
-            days.iter().sum(),
+            days.map(|(_, money)| money).sum(),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! Names by a language model, against an endpoint that misbehaves as real ones do.
 
 mod answers;
+mod budget;
 mod endpoint;
 mod jobs;
 mod programs;

@@ -206,6 +206,10 @@ fn what_is_wrong_with_the_usage_of_a_model_is_said_whether_or_not_there_is_a_red
         message.contains("--namer llm needs --endpoint"),
         "{message}"
     );
+    for half in [["--price-input", "1"], ["--money-per-day", "5"]] {
+        assert!(refused(&half).contains("--price-output"));
+    }
+    assert!(refused(&["--money-per-day", "much"]).contains("amount of money"));
     let message = refused(&["--endpoint", "me:secret@host/v1", "--model", "m"]);
     assert!(message.contains("is not a URL"), "{message}");
     assert!(!message.contains("secret"), "{message}");

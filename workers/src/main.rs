@@ -166,43 +166,34 @@ struct LimitArgs {
     #[arg(long, env = "SOJOURN_LLM_CALLS_AT_ONCE", value_name = "N")]
     calls_at_once: Option<NonZeroU32>,
     /// Money that all runs together may cost in a day (UTC), in the currency of the prices
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_MONEY_PER_DAY",
-        value_name = "AMOUNT",
-        requires = "price_input"
-    )]
+    #[arg(long, env = "SOJOURN_LLM_MONEY_PER_DAY", value_name = "AMOUNT")]
     money_per_day: Option<Money>,
     /// What a million tokens of questions cost; with --price-output, so that money can be counted
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_PRICE_INPUT",
-        value_name = "AMOUNT",
-        requires = "price_output"
-    )]
+    #[arg(long, env = "SOJOURN_LLM_PRICE_INPUT", value_name = "AMOUNT")]
     price_input: Option<Money>,
     /// The same of those that the provider had in its cache [default: as much as others]
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_PRICE_CACHED",
-        value_name = "AMOUNT",
-        requires = "price_input"
-    )]
+    #[arg(long, env = "SOJOURN_LLM_PRICE_CACHED", value_name = "AMOUNT")]
     price_cached: Option<Money>,
     /// What a million tokens of answers cost
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_PRICE_OUTPUT",
-        value_name = "AMOUNT",
-        requires = "price_input"
-    )]
+    #[arg(long, env = "SOJOURN_LLM_PRICE_OUTPUT", value_name = "AMOUNT")]
     price_output: Option<Money>,
 }
 
 impl LimitArgs {
-    fn options(&self) -> LimitOptions {
+    fn options(&self) -> Result<LimitOptions, SettingsError> {
         let prices = self.price_input.zip(self.price_output);
-        LimitOptions {
+        let needs_prices = [
+            self.price_input,
+            self.price_output,
+            self.price_cached,
+            self.money_per_day,
+        ];
+        if prices.is_none() && needs_prices.iter().any(Option::is_some) {
+            let needs = "money can be counted where both --price-input and --price-output are given \
+                         (or SOJOURN_LLM_PRICE_INPUT and SOJOURN_LLM_PRICE_OUTPUT)";
+            return Err(SettingsError::Usage(needs.into()));
+        }
+        Ok(LimitOptions {
             requests_per_minute: self.requests_per_minute,
             input_tokens_per_minute: self.input_tokens_per_minute,
             output_tokens_per_minute: self.output_tokens_per_minute,
@@ -213,7 +204,7 @@ impl LimitArgs {
                 cached: self.price_cached.unwrap_or(input),
                 output,
             }),
-        }
+        })
     }
 }
 
@@ -238,9 +229,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
-            let mut namer = namer(&naming)?;
+            let (mut namer, limits) = (namer(&naming)?, naming.limits.options()?);
             let (redis, queues) = connect(&cli.redis).await?;
-            namer.share_limits(&redis, naming.limits.options());
+            namer.share_limits(&redis, limits);
             let work = NamingWorker::new(&redis, namer);
             let consumer =
                 Consumer::new(queues.name, worker.options(Kind::Name, naming.concurrency));

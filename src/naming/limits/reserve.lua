@@ -13,13 +13,17 @@
 -- Returns one of
 --   {'granted', requests, input, output, money, slot of requests and input, slot of output, day}
 --   {'wait', ms}        there is not so much now
---   {'over', 'run'}     the run has not so much money left; 'day': nor has the day
+--   {'over', 'run'}     the run has not so much money left, nor will calls under way give it back;
+--                       'day': the day has not
 --   {'unpriced'}        the run has a budget, and this process does not know what tokens cost
 --   {'never', d}        the d-th limit is less than what is needed
 --
 -- Guarantees: no limit is passed in any window, if requests reach the endpoint, and answers come, in the
 -- time that was said: each is charged to the latest moment at which it may count. The same number
 -- is granted once, however often it is asked for. What is not settled stays charged.
+
+-- ms after which to look again for money that may come back.
+local RETURNS = 100
 
 local reservation, run = ARGV[7], ARGV[22]
 local reaches, answered, burst = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -32,12 +36,18 @@ if before[1] == reservation then return cmsgpack.unpack(before[2]) end
 sweep()
 
 local day = math.floor(time[1] / 86400)
-local left = {}
-local money, budget = unpack(redis.call('HMGET', KEYS[3], 'money', 'budget'))
-if budget then left.run = budget - (money or 0) end
-if ARGV[19] ~= '' then
-  left.day = ARGV[19] - (redis.call('HGET', KEYS[4], day) or 0)
+
+-- What is left of an amount, and whether calls under way may give back as much as is needed.
+local function purse(most, key, field)
+  if not most then return nil end
+  local spent, reserved, ends = unpack(redis.call('HMGET', key, field, 'reserved', 'reserved_until'))
+  local left = most - (spent or 0)
+  local may_return = tonumber(ends or 0) > now and needed[4] <= left + tonumber(reserved or 0)
+  return { left = left, lacks = needed[4] > left, may_return = may_return }
 end
+
+local of_run = purse(redis.call('HGET', KEYS[3], 'budget'), KEYS[3], 'money')
+local of_day = purse(ARGV[19] ~= '' and ARGV[19], KEYS[4], day)
 
 -- Notes for the scheduler that a call was not made, and why.
 local function refuse(why, ...)
@@ -46,11 +56,16 @@ local function refuse(why, ...)
   return { ... }
 end
 
-if left.run and ARGV[20] ~= '1' then return refuse('unpriced', 'unpriced') end
-if left.run and needed[4] > left.run then return refuse('run', 'over', 'run') end
-if left.day and needed[4] > left.day then return refuse('day:' .. day, 'over', 'day') end
-
 local wait = closed - now
+if of_run and ARGV[20] ~= '1' then return refuse('unpriced', 'unpriced') end
+if of_run and of_run.lacks then
+  if not of_run.may_return then return refuse('run', 'over', 'run') end
+  wait = math.max(wait, RETURNS)
+end
+if of_day and of_day.lacks then
+  if not of_day.may_return then return refuse('day:' .. day, 'over', 'day') end
+  wait = math.max(wait, RETURNS)
+end
 for d = 1, 3 do
   local limit = LIMITS[d]
   if limit > 0 then
@@ -73,7 +88,9 @@ for d = 1, 3 do
     pace[d] = start + stretch(d, granted[d])
   end
 end
-granted[4] = math.min(wanted[4], left.run or wanted[4], left.day or wanted[4])
+-- Whoever takes more than half of what is left would keep others from the rest.
+local ample = (not of_run or wanted[4] <= of_run.left / 2) and (not of_day or wanted[4] <= of_day.left / 2)
+granted[4] = ample and wanted[4] or needed[4]
 
 local arrival, answer = slot_at(now + reaches), slot_at(now + answered)
 charge(1, arrival, granted[1])
@@ -82,11 +99,15 @@ charge(3, answer, granted[3])
 keep(answered)
 if granted[4] > 0 then
   redis.call('HINCRBY', KEYS[3], 'money', granted[4])
+  for _, key in ipairs({ KEYS[3], KEYS[4] }) do
+    redis.call('HINCRBY', key, 'reserved', granted[4])
+    redis.call('HSET', key, 'reserved_until', now + answered)
+  end
   redis.call('EXPIRE', KEYS[3], ARGV[21])
   if redis.call('HINCRBY', KEYS[4], day, granted[4]) == granted[4] then
     for _, past in ipairs(redis.call('HKEYS', KEYS[4])) do
       -- What was reserved before midnight is settled after it.
-      if tonumber(past) < day - 1 then redis.call('HDEL', KEYS[4], past) end
+      if (tonumber(past) or day) < day - 1 then redis.call('HDEL', KEYS[4], past) end
     end
   end
   redis.call('EXPIRE', KEYS[4], 2 * 86400)

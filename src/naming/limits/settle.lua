@@ -42,15 +42,20 @@ for _ = 1, tonumber(ARGV[11]) do
     end
     pace[d] = pace[d] + stretch(d, spent - held)
   end
-  local more = part[11] - take(run, part[7])
+  local held = take(run, part[7])
+  local more = part[11] - held
+  if held > 0 then
+    redis.call('HINCRBY', KEYS[3], 'reserved', -held)
+    redis.call('HINCRBY', KEYS[4], 'reserved', -held)
+  end
   if more ~= 0 then
     redis.call('HINCRBY', KEYS[3], 'money', more)
     redis.call('HINCRBY', KEYS[4], part[3], more)
-    redis.call('EXPIRE', KEYS[4], 2 * 86400)
   end
 end
 for i = at, #ARGV, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
 keep(tonumber(ARGV[10]))
+redis.call('EXPIRE', KEYS[4], 2 * 86400)
 redis.call('EXPIRE', KEYS[3], ARGV[8])
 redis.call('HSET', KEYS[2], 'settled', number)
 redis.call('PEXPIRE', KEYS[2], ARGV[10] + WINDOW)
