@@ -1,7 +1,8 @@
 //! Every Redis key that Sojourn uses, in one place. `docs/redis-keys.md` says what is in them.
 //!
 //! Keys that one script touches together share a hash tag, so that they live in one slot of a
-//! Redis Cluster: all keys of a user, of a name that is shared, of a queue partition, of the run register.
+//! Redis Cluster: all keys of a user, of a name that is shared, of a queue partition, of the run
+//! register, of limits and ledgers.
 
 use std::fmt::Display;
 
@@ -105,6 +106,32 @@ impl Keys {
     /// The lease of the scheduler that leads.
     pub fn leader(&self) -> String {
         format!("{}:{{runs}}:leader", self.prefix)
+    }
+
+    /// Hash of what was lately asked of a model endpoint, by all processes together; `scope` tells
+    /// endpoints apart.
+    pub fn limits(&self, scope: &str) -> String {
+        format!("{}:{{llm}}:limits:{scope}", self.prefix)
+    }
+
+    /// Hash of who may have how many calls under way at a model endpoint.
+    pub fn slots(&self, scope: &str) -> String {
+        format!("{}:{{llm}}:slots:{scope}", self.prefix)
+    }
+
+    /// Hash of what one process has reserved of a limit and has not settled yet.
+    pub fn reserved(&self, process: &str) -> String {
+        format!("{}:{{llm}}:reserved:{process}", self.prefix)
+    }
+
+    /// Hash of what naming has cost a run, and of what it may cost.
+    pub fn ledger(&self, run: &RunId) -> String {
+        format!("{}:{{llm}}:ledger:{run}", self.prefix)
+    }
+
+    /// Hash of what naming has cost on which day, all runs together.
+    pub fn days(&self) -> String {
+        format!("{}:{{llm}}:days", self.prefix)
     }
 
     /// The keys of one partition of one kind of queue.

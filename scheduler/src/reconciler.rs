@@ -22,9 +22,6 @@ const NAMING_KEEPS: KeptCounts = KeptCounts {
     sum: "journeys_to_name",
     summands: &["named", "names_outdated"],
     others: &[
-        "llm_calls",
-        "llm_tokens_in",
-        "llm_tokens_out",
         "llm_answers_cut",
         "names_llm",
         "names_cached",
@@ -74,6 +71,7 @@ impl Reconciler {
             let run = &record.id;
             queues.extract.keep(run).await?;
             queues.name.keep(run).await?;
+            register.keep_ledger(record).await?;
             let partitions = queues.extract.standings(run).await?;
             if let Some(active) = runs.get_mut(run) {
                 active.go_back_to(&partitions);

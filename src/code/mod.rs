@@ -146,6 +146,8 @@ codes! {
     ModelBusy = "SJ602", EXIT_FAILED;
     /// What answers at the model endpoint is no model.
     NoModel = "SJ603", EXIT_FAILED;
+    /// What naming may cost is spent, or cannot be counted.
+    OverBudget = "SJ604", EXIT_FAILED;
 
     /// Anything else: a bug, or the system.
     Other = "SJ901", EXIT_FAILED;

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::NamingCounts;
 use super::answer::parse;
-use super::cache::NameCache;
+use super::cache::{CacheOptions, NameCache};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
+use super::limits::{Account, LimitOptions, Limits};
 use super::questions::{Place, Question, Questions};
+use crate::connection::Redis;
 
 /// Asks a model for names.
 #[derive(Debug)]
@@ -37,27 +39,44 @@ impl LlmNamer {
         self
     }
 
-    /// Shares names through a cache.
-    #[must_use]
-    pub fn with_cache(mut self, cache: NameCache) -> LlmNamer {
-        self.cache = Some(cache);
-        self
+    /// Shares names with all processes that ask the same.
+    pub fn share_names(&mut self, redis: &Redis, options: CacheOptions) {
+        self.cache = Some(NameCache::new(redis, options));
+    }
+
+    /// Shares limits with all processes that ask the same model of the same endpoint.
+    pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        let scope = self.endpoint.scope(self.questions.model());
+        self.endpoint
+            .set_limits(Limits::new(redis, &scope, options));
+    }
+
+    /// Tells the limits what is known of calls, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        self.endpoint.flush().await
+    }
+
+    /// Notes names that needed no call in the ledger of a run.
+    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
+        self.endpoint.count_cache_hits(account, hits);
     }
 
     /// One call. Returns names by place; none for what the model did not answer.
     pub(super) async fn ask(
         &self,
         question: Question,
+        account: &Account,
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
         let Question { body, places } = question;
-        let reply = match self.endpoint.ask(&body).await {
+        let reply = match self.endpoint.ask(&body, account).await {
             // Nothing was answered in this form yet, so it may refuse this question or every
             // question. If it takes the trial, it declines this one.
             Err(refusal) if refusal.may_be_about_the_question() => {
-                self.endpoint.ask(&self.questions.trial()).await?;
+                let trial = self.questions.trial();
+                self.endpoint.ask(&trial, account).await?;
                 counts.calls += 1;
-                self.endpoint.ask(&body).await?
+                self.endpoint.ask(&body, account).await?
             }
             reply => reply?,
         };

@@ -6,12 +6,16 @@ mod endpoint;
 #[cfg(feature = "cli")]
 mod forecast;
 mod grounding;
+mod ledger;
+mod limits;
 mod llm;
+mod money;
 mod prompt;
 mod questions;
 mod session;
 mod sharing;
 mod siblings;
+mod steps;
 mod taken;
 mod terms;
 #[cfg(feature = "cli")]
@@ -23,13 +27,20 @@ pub use cache::{CacheOptions, NameCache};
 pub use endpoint::{LlmError, LlmOptions, Patience};
 #[cfg(feature = "cli")]
 pub use forecast::{Forecast, Forecaster};
+pub use ledger::{Exhausted, Ledger, LedgerEntry};
+pub use limits::{Account, Denied, Expected, Headers, LimitOptions, Limits, Permit, Spent, Timing};
 pub use llm::LlmNamer;
+pub use money::{InvalidMoney, Money, Prices, Usage};
+pub use steps::Naming;
 pub use terms::name_of_terms;
 #[cfg(feature = "cli")]
 pub use tokens::TokenCounter;
 
+use futures::FutureExt;
+
 use self::session::Session;
 use self::taken::Taken;
+use crate::connection::Redis;
 use crate::journey::{Journey, NameSource};
 
 /// How journeys get their names.
@@ -110,12 +121,17 @@ impl std::ops::AddAssign for NamingCounts {
 }
 
 impl Namer {
-    /// Begins to name the journeys of some users.
-    pub async fn begin<'a>(&'a self, users: &'a [Unnamed<'a>]) -> Naming<'a> {
-        Naming(match self {
-            Namer::Terms => State::Terms(users),
-            Namer::Llm(namer) => State::Llm(Box::new(Box::pin(Session::begin(namer, users)).await)),
-        })
+    /// Begins to name the journeys of some users. What that costs goes to the ledger of the account, by
+    /// and by: see [`Namer::flush`].
+    pub async fn begin<'a>(&'a self, users: &'a [Unnamed<'a>], account: &'a Account) -> Naming<'a> {
+        match self {
+            Namer::Terms => Naming::by_terms(users),
+            Namer::Llm(namer) => {
+                // Boxed, lest the futures of all callers hold this one.
+                let session = Session::begin(namer, users, account).boxed();
+                Naming::by_model(session.await)
+            }
+        }
     }
 
     /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`.
@@ -125,8 +141,9 @@ impl Namer {
     pub async fn name(
         &self,
         users: &[Unnamed<'_>],
+        account: &Account,
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
-        let mut naming = self.begin(users).await;
+        let mut naming = self.begin(users, account).await;
         let mut named: Vec<Named> = Vec::new();
         while let Some(more) = naming.next().await? {
             named.extend(more);
@@ -138,50 +155,31 @@ impl Namer {
         }
         Ok((names, naming.take_counts()))
     }
-}
 
-/// The naming of some users' journeys, step by step.
-pub struct Naming<'a>(State<'a>);
-
-enum State<'a> {
-    Terms(&'a [Unnamed<'a>]),
-    Llm(Box<Session<'a>>),
-}
-
-impl Naming<'_> {
-    /// The next names: those of one call, or those that need none. What was paid for is safe once they
-    /// are written, before the next call is made. `None` when every journey has its name.
-    ///
-    /// # Errors
-    /// When the model cannot be asked; then this is over. What it answers is never an error: a journey
-    /// whose answers fail the checks gets a name made of its terms.
-    pub async fn next(&mut self) -> Result<Option<Vec<Named>>, LlmError> {
-        match &mut self.0 {
-            State::Terms(users) => {
-                let named: Vec<Named> = std::mem::take(users)
-                    .iter()
-                    .enumerate()
-                    .flat_map(|(user, unnamed)| {
-                        let names = of_terms(unnamed).into_iter().enumerate();
-                        names.map(move |(journey, name)| Named {
-                            user,
-                            journey,
-                            name,
-                        })
-                    })
-                    .collect();
-                Ok((!named.is_empty()).then_some(named))
-            }
-            // Boxed, lest the futures of all callers hold a call's.
-            State::Llm(session) => Box::pin(session.next()).await,
+    /// Shares names with all processes that ask the same.
+    pub fn share_names(&mut self, redis: &Redis, options: CacheOptions) {
+        match self {
+            Namer::Terms => {}
+            Namer::Llm(namer) => namer.share_names(redis, options),
         }
     }
 
-    /// What was spent since this was called before.
-    pub fn take_counts(&mut self) -> NamingCounts {
-        match &mut self.0 {
-            State::Terms(_) => NamingCounts::default(),
-            State::Llm(session) => session.take_counts(),
+    /// Shares limits with all processes that ask the same model of the same endpoint.
+    pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        match self {
+            Namer::Terms => {}
+            Namer::Llm(namer) => namer.share_limits(redis, options),
+        }
+    }
+
+    /// Writes what calls have cost to the ledgers of their runs, if it is not there yet.
+    ///
+    /// # Errors
+    /// When Redis fails. It is written the next time, as long as the process lives.
+    pub async fn flush(&self) -> Result<(), redis::RedisError> {
+        match self {
+            Namer::Terms => Ok(()),
+            Namer::Llm(namer) => namer.flush().await,
         }
     }
 }

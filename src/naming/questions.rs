@@ -50,6 +50,11 @@ impl Questions {
         }
     }
 
+    /// Which model is asked.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// What journeys have in common that are asked about in the same words.
     pub(super) fn sign(&self, journey: &Journey) -> Signature {
         let Description { terms, titles } = Description::of(journey);

@@ -9,7 +9,7 @@ use super::llm::LlmNamer;
 use super::questions::{Group, Place};
 use super::sharing::{Next, Sharing};
 use super::siblings::Siblings;
-use super::{Name, Named, NamingCounts, Rejection, Unnamed};
+use super::{Account, Name, Named, NamingCounts, Rejection, Unnamed};
 use crate::journey::NameSource;
 
 /// What is asked, and what was answered. The answers of one call are given away before the next is
@@ -17,6 +17,7 @@ use crate::journey::NameSource;
 pub struct Session<'a> {
     namer: &'a LlmNamer,
     users: &'a [Unnamed<'a>],
+    account: &'a Account,
     siblings: Vec<Siblings<'a>>,
     /// Journeys that were given the name of a sibling. Only they are told which names are taken:
     /// small models imitate what they are told to avoid.
@@ -28,11 +29,25 @@ pub struct Session<'a> {
     counts: NamingCounts,
 }
 
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("batches", &self.batches)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> Session<'a> {
-    pub(super) async fn begin(namer: &'a LlmNamer, users: &'a [Unnamed<'a>]) -> Session<'a> {
+    pub(super) async fn begin(
+        namer: &'a LlmNamer,
+        users: &'a [Unnamed<'a>],
+        account: &'a Account,
+    ) -> Session<'a> {
         let mut session = Session {
             namer,
             users,
+            account,
             siblings: users.iter().map(Siblings::of).collect(),
             clashed: HashSet::new(),
             batches: Vec::new(),
@@ -110,7 +125,7 @@ impl<'a> Session<'a> {
             })
             .collect();
         let question = self.namer.questions.about(self.users, groups);
-        let ask = self.namer.ask(question, &mut self.counts);
+        let ask = self.namer.ask(question, self.account, &mut self.counts);
         let answers = match &self.sharing {
             Some(sharing) => sharing.beside(ask).await?,
             None => ask.await?,
@@ -161,7 +176,7 @@ impl<'a> Session<'a> {
 
     /// Does what is to be done with journeys whose names are shared.
     fn follow(&mut self, next: Vec<Next>) {
-        let mut asked = Vec::new();
+        let (mut asked, mut hits) = (Vec::new(), 0);
         for next in next {
             match next {
                 Next::Ask(places) => asked.extend(places),
@@ -175,7 +190,7 @@ impl<'a> Session<'a> {
                         let evidence = self.siblings[place.0].evidence(place.1);
                         let checked = check(Some(&name), evidence, &[]);
                         match checked.and_then(|name| self.give(place, &name)) {
-                            Ok(()) => self.counts.cached += 1,
+                            Ok(()) => hits += 1,
                             Err(rejection) => {
                                 tracing::debug!(%rejection, name, "a shared name is not used");
                                 if rejection == Rejection::Duplicate {
@@ -188,6 +203,8 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        self.counts.cached += hits;
+        self.namer.count_cache_hits(self.account, hits);
         asked.sort_unstable();
         self.batches.extend(self.namer.questions.pack(&asked));
         self.complete();

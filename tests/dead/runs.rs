@@ -45,6 +45,7 @@ fn request(dataset: &str, scope: Scope) -> Request {
         lane: Lane::Low,
         parameters: JourneyParams::default(),
         ttl_seconds: None,
+        budget: None,
     }
 }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use sojourn::connection::Redis;
 use sojourn::journey::{Journey, NameSource};
 use sojourn::naming::{
-    CacheOptions, LlmError, LlmNamer, LlmOptions, Name, NameCache, Namer, NamingCounts, Patience,
-    Unnamed,
+    CacheOptions, LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
 };
 
 use crate::llm::{Endpoint, Question, Turn, answers, says};
@@ -16,7 +15,7 @@ use crate::programs::{backfill, naming_program};
 use crate::support::{
     self, PATIENCE, Running, Server, command, said, small_dataset, wait_for, wait_for_async,
 };
-use crate::{UKULELES, all, options, user};
+use crate::{UKULELES, account, all, options, user};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,7 +36,9 @@ fn sharing_with(options: LlmOptions, redis: &Redis, share_after: u32) -> Namer {
         longest_wait: Duration::from_secs(5),
     };
     let namer = LlmNamer::new(options).unwrap().with_patience(patience);
-    Namer::Llm(Box::new(namer.with_cache(NameCache::new(redis, cache))))
+    let mut namer = Namer::Llm(Box::new(namer));
+    namer.share_names(redis, cache);
+    namer
 }
 
 type Named = (Vec<Vec<Name>>, NamingCounts);
@@ -52,7 +53,7 @@ async fn try_name(namer: &Namer, users: &[(&str, Vec<Journey>)]) -> Result<Named
             taken: vec![],
         })
         .collect();
-    namer.name(&unnamed).await
+    namer.name(&unnamed, &account()).await
 }
 
 async fn name(namer: &Namer, users: &[(&str, Vec<Journey>)]) -> Named {

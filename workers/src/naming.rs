@@ -1,11 +1,13 @@
 //! The naming worker: new and changed journeys of some users get names.
 
+use std::time::Duration;
+
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::health::Contact;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
-use sojourn::naming::{LlmError, Named, Namer, NamingCounts, Unnamed};
+use sojourn::naming::{Account, LlmError, Named, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
 use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
@@ -16,6 +18,9 @@ use crate::patience::Patience;
 /// How often a user is looked at whose journeys somebody changed while they were named. Only a run
 /// or a worker that took the job over does that, so the second look is already rare.
 const MAX_LOOKS: usize = 8;
+
+/// How long a job waits that has no money, if no scheduler parks it.
+const LOOK_FOR_MONEY: Duration = Duration::from_secs(60);
 
 /// Names journeys.
 pub struct NamingWorker {
@@ -89,12 +94,13 @@ impl NamingWorker {
     async fn name(
         &self,
         users: Vec<Waiting>,
+        account: &Account,
         tally: &mut Tally,
         patience: &mut Patience<'_>,
     ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = users.iter().map(Waiting::unnamed).collect();
         let mut has_changed = vec![false; users.len()];
-        let mut naming = self.namer.begin(&unnamed).await;
+        let mut naming = self.namer.begin(&unnamed, account).await;
         loop {
             let named = tokio::select! {
                 named = naming.next() => named.map_err(naming_failure)?,
@@ -149,6 +155,25 @@ impl Work for NamingWorker {
         stop: &CancellationToken,
         contact: Contact,
     ) -> Result<Counts, Failure> {
+        let done = self.name_all(lease, stop, contact).await;
+        // Before the job is settled, whatever became of it: a run that is over has all of its ledger.
+        if let Err(error) = self.namer.flush().await {
+            tracing::warn!(code = %Coded::code(&error), %error, "cannot write what calls have cost; it is written later");
+        }
+        done
+    }
+}
+
+impl NamingWorker {
+    async fn name_all(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+        contact: Contact,
+    ) -> Result<Counts, Failure> {
+        let account = Account {
+            run: lease.run.clone(),
+        };
         let mut patience = Patience { stop, contact };
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
@@ -156,7 +181,9 @@ impl Work for NamingWorker {
         let mut users = job.users;
         for _ in 0..MAX_LOOKS {
             let waiting = self.look(users, &mut tally, &mut patience).await?;
-            users = self.name(waiting, &mut tally, &mut patience).await?;
+            users = self
+                .name(waiting, &account, &mut tally, &mut patience)
+                .await?;
             if users.is_empty() {
                 // The others have their names by now.
                 return match tally.missing {
@@ -181,6 +208,11 @@ fn naming_failure(error: LlmError) -> Failure {
         LlmError::Busy { retry_after, .. } => Failure::Busy {
             error: error.with_code(),
             after: retry_after,
+        },
+        // The scheduler parks the run's jobs meanwhile, until there is money again.
+        LlmError::OverBudget { .. } | LlmError::Unpriced => Failure::Busy {
+            error: error.with_code(),
+            after: Some(LOOK_FOR_MONEY),
         },
         // Unlike a busy endpoint, a wrong one never gets better: such attempts are counted.
         error if error.is_transient() => Failure::Transient(error.with_code()),
@@ -229,9 +261,6 @@ impl Tally {
         vec![
             ("named", self.named),
             ("names_outdated", self.names_outdated),
-            ("llm_calls", self.cost.calls),
-            ("llm_tokens_in", self.cost.tokens_in),
-            ("llm_tokens_out", self.cost.tokens_out),
             ("llm_answers_cut", self.cost.cut),
             ("names_llm", self.cost.llm),
             ("names_cached", self.cost.cached),

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use sojourn::naming::Money;
 use sojourn::run::RunId;
 use sojourn::settings::{RedisArgs, listen_address};
 
@@ -129,6 +130,16 @@ pub enum Command {
         /// Follow it until it is over
         #[arg(long)]
         watch: bool,
+        /// Where the register is.
+        #[command(flatten)]
+        local: LocalArgs,
+    },
+    /// Say what naming may cost a run in all; one that waits for money goes on
+    Budget {
+        /// The run's id
+        id: RunId,
+        /// How much, such as 25 or 0.5
+        amount: Money,
         /// Where the register is.
         #[command(flatten)]
         local: LocalArgs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sojourn::journey::{Assign, JourneyParams};
+use sojourn::naming::Money;
 
 use crate::trigger::LONGEST_TTL;
 
@@ -47,6 +48,9 @@ pub struct RunArgs {
     /// Days until results expire; they stay when this is not given
     #[arg(long, env = "SOJOURN_TTL_DAYS", value_name = "DAYS", value_parser = days)]
     pub ttl_days: Option<NonZeroU32>,
+    /// What naming may cost, in the currency of the workers' prices; then names wait for more
+    #[arg(long, env = "SOJOURN_BUDGET", value_name = "AMOUNT")]
+    pub budget: Option<Money>,
 }
 
 /// Which algorithm.

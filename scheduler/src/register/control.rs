@@ -42,6 +42,11 @@ impl Register {
         let Some(request) = record.request.filter(|_| !is_over) else {
             return Ok(false);
         };
+        // It may be that a day has more money now, or that workers know what tokens cost.
+        self.ledgers().try_again(id).await?;
+        if record.state == RunState::Budget {
+            return Ok(true);
+        }
         // Last the register: what it says is true of all partitions, whenever this is cut short.
         queues.extract.resume(id, request.lane).await?;
         queues.name.resume(id, request.lane).await?;
@@ -76,6 +81,9 @@ impl Register {
         let record = self.run(id).await?;
         let reason = match record.state {
             RunState::Paused => format!("it is paused; `sojourn resume {id}` first"),
+            RunState::Budget => {
+                format!("it has no money left; `sojourn budget {id} AMOUNT` gives it more")
+            }
             RunState::Planning => "it is not planned yet, and has nothing to lose".into(),
             state @ (RunState::Failed | RunState::Cancelled) => {
                 format!("it is {}; ask for it again", state.as_str())

@@ -15,7 +15,7 @@
 
 if ARGV[4] ~= '' and redis.call('GET', KEYS[4]) ~= ARGV[4] then return -1 end
 local state = redis.call('HGET', KEYS[1], 'state')
-local may_end = state == 'planning' or state == 'running' or (state == 'paused' and ARGV[1] == 'cancelled')
+local may_end = state == 'planning' or state == 'running' or state == 'budget' or (state == 'paused' and ARGV[1] == 'cancelled')
 if not may_end then return 0 end
 if ARGV[5] ~= '' and (redis.call('HGET', KEYS[1], 'reopened') or '0') ~= ARGV[5] then return 0 end
 -- First something that a server without memory does not refuse, or it would refuse what follows.

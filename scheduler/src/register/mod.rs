@@ -1,6 +1,7 @@
 //! The register of runs: what was asked for, how far it is, how it ended. Everything about runs
 //! that stands in Redis outside the queues is written here.
 
+mod budget;
 mod control;
 mod error;
 mod life;

@@ -6,7 +6,8 @@
 -- Guarantee: from now on the scheduler neither plans nor ends it.
 
 local state = redis.call('HGET', KEYS[1], 'state')
-if state ~= 'planning' and state ~= 'running' and state ~= 'paused' then return 0 end
+local may_pause = { planning = true, running = true, budget = true, paused = true }
+if not may_pause[state] then return 0 end
 -- First something that a server without memory does not refuse, or it would refuse what follows.
 redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'state', 'paused')

@@ -13,7 +13,7 @@
 if ARGV[1] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 local state, restarts, by_itself = unpack(redis.call('HMGET', KEYS[1], 'state', 'restarts', 'restarts_by_itself'))
 local seen, most = ARGV[4], tonumber(ARGV[5])
-if state ~= 'running' and not (state == 'done' and not seen) then return 0 end
+if state ~= 'running' and state ~= 'budget' and not (state == 'done' and not seen) then return 0 end
 if seen and ((restarts or '0') ~= seen or tonumber(by_itself or 0) >= most) then return 0 end
 if ARGV[3] == '1' and redis.call('EXISTS', KEYS[4]) == 0 then return 0 end
 -- First something that a server without memory does not refuse, or it would refuse what follows.

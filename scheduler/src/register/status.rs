@@ -44,8 +44,10 @@ impl Register {
                 amount,
             )
         }));
+        let ledger = self.ledgers().entry(id).await?;
         Ok(RunStatus {
             record,
+            ledger,
             pending: extract.pending,
             naming_pending: name.pending,
             counts,

@@ -10,6 +10,8 @@
 
 if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[1] then return -1 end
 local state = redis.call('HGET', KEYS[1], 'state')
-if state ~= 'planning' and state ~= 'running' then return 0 end
+if state ~= 'planning' and state ~= 'running' and state ~= 'budget' then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+-- One that is planned again has no more money than before.
+if state == 'budget' then redis.call('HSET', KEYS[1], 'state', state) end
 return 1

@@ -14,9 +14,13 @@ impl Scheduler {
         let Some(active) = self.active.get_mut(run) else {
             return Ok(());
         };
-        if active.is_queued()
-            || waiting(&self.queues.name, active.lane).await? >= self.options.naming_backlog
-        {
+        if active.is_queued() {
+            return Ok(());
+        }
+        // Those that wait for money would fill Redis as well.
+        let parked = self.queues.name.parked(run).await?;
+        let waiting = waiting(&self.queues.name, active.lane).await? + parked;
+        if waiting >= self.options.naming_backlog {
             return Ok(());
         }
         for (partition, jobs) in active.plan.partitions.iter().enumerate() {

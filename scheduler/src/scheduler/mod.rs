@@ -1,6 +1,7 @@
 //! The scheduler's loop: enters requests into the register, plans runs, keeps the queues filled and
 //! no fuller, and notices when a run is over.
 
+mod budget;
 mod ending;
 mod feeding;
 mod options;
@@ -203,11 +204,12 @@ impl Scheduler {
             // that lost writes knows nothing of the plan any more.
             let is_planned = record.queued
                 || self.active.get(&record.id).is_some_and(|active| {
-                    record.state == RunState::Running && record.restarts == active.restarts
+                    record.state != RunState::Planning && record.restarts == active.restarts
                 });
             if !is_planned && !self.plan(record).await? {
                 continue;
             }
+            self.weigh(record).await?;
             self.top_up(&record.id).await?;
             self.end_if_done(record).await?;
             // Each run may have waited for its storage.

@@ -125,6 +125,8 @@ impl Scheduler {
         if record.restarts > 0 {
             restart(&self.queues, &record.id, request.lane, record.restarts).await?;
         }
+        // Before any job of it is there.
+        self.register.keep_ledger(record).await?;
         let (jobs, unknown) = (plan.jobs(), plan.users_unknown);
         let started = self
             .register

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::naming::limits::{Denied, Spent};
+
 /// How endpoints say that there is no money left. They say it with 429, but waiting does not help.
 const OUT_OF_MONEY: &str = "insufficient_quota";
 
@@ -60,6 +62,15 @@ pub enum LlmError {
         /// What the operator can do.
         remedy: &'static str,
     },
+    /// The call could cost more than the run, or the day, has left. Nothing was sent.
+    #[error("{}, so the model is not asked", Denied::OverBudget { of: *of })]
+    OverBudget {
+        /// Whose money is spent.
+        of: Spent,
+    },
+    /// The run has a budget, and nobody can say what calls cost. Nothing was sent.
+    #[error("{}", Denied::Unpriced)]
+    Unpriced,
 }
 
 impl LlmError {

@@ -2,21 +2,27 @@
 
 mod failure;
 mod form;
+mod gate;
 mod options;
 mod pace;
 
 use backon::{ExponentialBuilder, Retryable};
+use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use failure::LlmError;
 pub use options::{LlmOptions, Patience};
 
+use super::limits::{Account, Limits};
+use super::money;
 use crate::causes::explain;
 use crate::code::Coded;
 use failure::{HttpFailure, Meaning};
 use form::KnownForm;
+use gate::{Gate, Passage, Stopped};
 use options::without_credentials;
 use pace::{Pace, retry_after};
 
@@ -55,6 +61,8 @@ pub(super) struct Endpoint {
     api_key: Option<String>,
     patience: Patience,
     pace: Pace,
+    /// Between all processes.
+    gate: Gate,
     known_form: KnownForm,
 }
 
@@ -93,6 +101,25 @@ struct Message {
 struct Usage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Deserialize, Default)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+impl Usage {
+    fn counted(&self) -> money::Usage {
+        let cached = self.prompt_tokens_details.as_ref();
+        money::Usage {
+            input: self.prompt_tokens.unwrap_or(0),
+            cached: cached
+                .and_then(|details| details.cached_tokens)
+                .unwrap_or(0),
+            output: self.completion_tokens.unwrap_or(0),
+        }
+    }
 }
 
 impl Endpoint {
@@ -130,6 +157,7 @@ impl Endpoint {
             api_key: options.api_key.clone(),
             patience: Patience::default(),
             pace: Pace::new(options.requests_per_minute),
+            gate: Gate::default(),
             known_form: KnownForm::default(),
         })
     }
@@ -138,14 +166,39 @@ impl Endpoint {
         self.patience = patience;
     }
 
+    /// Tells endpoints and models apart, without what is secret in a URL.
+    pub(super) fn scope(&self, model: &str) -> String {
+        let place = without_credentials(self.url.as_str());
+        format!("{:016x}", xxh3_64(format!("{place} {model}").as_bytes()))
+    }
+
+    /// From now on, asks only what these limits let through.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.gate.set(limits, false);
+    }
+
+    /// Notes names that needed no call in the ledger of a run.
+    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
+        self.gate.count_cache_hits(account, hits);
+    }
+
+    /// Tells the limits what is known of calls.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        self.gate.flush().await
+    }
+
     /// Asks a question, again while the endpoint is busy.
-    pub(super) async fn ask(&self, question: &Value) -> Result<Reply, LlmError> {
+    pub(super) async fn ask(&self, question: &Value, account: &Account) -> Result<Reply, LlmError> {
         let policy = ExponentialBuilder::default()
             .with_min_delay(self.patience.first_wait)
             .with_max_delay(self.patience.longest_wait)
             .with_jitter()
             .with_max_times(ATTEMPTS - 1);
-        let attempt = || self.attempt(question);
+        let mut attempts = 0;
+        let attempt = || {
+            attempts += 1;
+            self.attempt(question, account, attempts > 1)
+        };
         attempt
             .retry(policy)
             .when(LlmError::is_transient)
@@ -168,7 +221,12 @@ impl Endpoint {
     }
 
     /// Asks once, in other forms too where the endpoint does not take the first.
-    async fn attempt(&self, question: &Value) -> Result<Reply, LlmError> {
+    async fn attempt(
+        &self,
+        question: &Value,
+        account: &Account,
+        mut is_retry: bool,
+    ) -> Result<Reply, LlmError> {
         let mut form = self.known_form.first();
         loop {
             let turn = self.pace.turn(self.patience.longest_wait).await;
@@ -176,7 +234,13 @@ impl Endpoint {
                 reason: format!("it asked to be left alone for another {wait:.0?}"),
                 retry_after: Some(wait),
             })?;
-            let failure = match self.send(&form.of(question)).await? {
+            let passage = match self.gate.pass(account, question, is_retry).await {
+                Ok(passage) => passage,
+                Err(Stopped::Failed(error)) => return Err(error),
+                Err(Stopped::TooLarge(reason)) => return Ok(Reply::Declined { reason }),
+            };
+            is_retry = true;
+            let failure = match self.send(&form.of(question), passage).await? {
                 Ok(completion) => {
                     self.known_form.learn(form);
                     return Ok(answer(completion));
@@ -216,7 +280,11 @@ impl Endpoint {
     }
 
     /// One request. The outer error is that of the connection.
-    async fn send(&self, body: &Value) -> Result<Result<Completion, HttpFailure>, LlmError> {
+    async fn send(
+        &self,
+        body: &Value,
+        passage: Passage,
+    ) -> Result<Result<Completion, HttpFailure>, LlmError> {
         // The URL may hold credentials.
         let cut = |error: reqwest::Error| LlmError::Busy {
             reason: explain(&error.without_url()),
@@ -230,11 +298,29 @@ impl Endpoint {
         if let Some(value) = &self.authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        let response = request.send().await.map_err(cut)?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                match () {
+                    () if error.is_connect() => passage.unsent(),
+                    () if error.is_timeout() => passage.timed_out(),
+                    // Nobody knows what the endpoint made of it.
+                    () => drop(passage),
+                }
+                return Err(cut(error));
+            }
+        };
         let status = response.status();
         let retry_after = retry_after(response.headers());
+        self.gate.correct(response.headers(), retry_after).await;
         let body = read(response).await;
         if !status.is_success() {
+            match status {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    passage.overloaded();
+                }
+                _ => passage.declined(),
+            }
             // The status says enough where the body is cut.
             let body = body.map_or_else(|_| Vec::new(), |body| body.bytes);
             return Ok(Err(HttpFailure {
@@ -248,11 +334,12 @@ impl Endpoint {
             let reason = format!("the answer is too long, over {MAX_ANSWER} bytes");
             return Err(LlmError::Unreadable { reason });
         }
-        let completion = serde_json::from_slice(&body.bytes).map_err(|error| {
+        let completion: Completion = serde_json::from_slice(&body.bytes).map_err(|error| {
             let text = self.excerpt(&String::from_utf8_lossy(&body.bytes));
             let reason = format!("{error}: {text}");
             LlmError::Unreadable { reason }
         })?;
+        passage.answered(completion.usage.as_ref().map(Usage::counted));
         Ok(Ok(completion))
     }
 

@@ -1,0 +1,50 @@
+//! What `sojourn plan` is asked.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use sojourn::settings::{LimitArgs, SharingArgs};
+
+use super::MethodArgs;
+
+/// What is to be reckoned.
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// Dataset folder or object-store URL, made by `sojourn ingest`
+    pub dataset: String,
+    /// Model that would be asked
+    #[arg(long, env = "SOJOURN_LLM_MODEL", value_name = "NAME")]
+    pub model: String,
+    /// Journeys in one call, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
+        default_value_t = 8,
+        value_name = "N"
+    )]
+    pub journeys_per_call: usize,
+    /// Which names are shared.
+    #[command(flatten)]
+    pub sharing: SharingArgs,
+    /// What the endpoint may be asked.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Shards to look at, chosen by the seed; the rest is taken to be like them
+    #[arg(long, default_value = "16", value_name = "N")]
+    pub shards: NonZeroUsize,
+    /// Seed of the choice
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Where catalogues of datasets in object stores are kept
+    #[arg(
+        long,
+        env = "SOJOURN_CACHE",
+        default_value = "/var/tmp/sojourn",
+        value_name = "DIR"
+    )]
+    pub cache: PathBuf,
+    /// How to find journeys.
+    #[command(flatten)]
+    pub method: MethodArgs,
+}
