@@ -5,6 +5,8 @@ mod cluster;
 mod deployment;
 mod sentinel;
 
+#[path = "../support/llm.rs"]
+mod llm;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

@@ -216,8 +216,8 @@ impl Limits {
                     return Ok(Permit::new(self, run, reserved, expected, way));
                 }
                 calls = block.next_calls(lasts);
-                self.give_back(turn, run);
             }
+            self.give_back(turn, |of, block| of == run || block.is_old(lasts));
             let asked = Instant::now();
             let wait = match self.reserve(run, &needed, calls).await {
                 Ok(Reserved::Granted(place, granted)) => {
@@ -282,12 +282,14 @@ impl Limits {
         }
     }
 
-    /// Gives back what is left of the block of a run.
-    fn give_back(&self, turn: &mut Turn, run: &RunId) {
-        if let Some(block) = turn.blocks.remove(run).filter(|block| !block.is_empty()) {
-            self.shared.known_of(run, |settlement| {
-                settlement.add(block.place, block.left, Cost::default());
-            });
+    /// Gives back what is left of blocks that are not used any more.
+    fn give_back(&self, turn: &mut Turn, is_over: impl Fn(&RunId, &Block) -> bool) {
+        for (run, block) in turn.blocks.extract_if(|run, block| is_over(run, block)) {
+            if !block.is_empty() {
+                self.shared.known_of(&run, |settlement| {
+                    settlement.add(block.place, block.left, Cost::default());
+                });
+            }
         }
     }
 
@@ -302,10 +304,7 @@ impl Limits {
         if let Ok(mut turn) = self.shared.turn.try_lock()
             && self.shared.concurrency.is_idle()
         {
-            let runs: Vec<RunId> = turn.blocks.keys().cloned().collect();
-            for run in &runs {
-                self.give_back(&mut turn, run);
-            }
+            self.give_back(&mut turn, |_, _| true);
         }
         self.settle().await
     }
