@@ -70,7 +70,10 @@ async fn at_least_97_percent_of_a_limit_of_requests_are_used() {
     let (endpoint, from, until) = steady(requests(LIMIT)).await;
     let share = share(within(&endpoint.requests, from, until), LIMIT.into());
     let most = most(&endpoint.requests, Duration::from_secs(60));
-    println!("requests: {:.2} % used, at most {most} of {LIMIT} in a window", 100.0 * share);
+    println!(
+        "requests: {:.2} % used, at most {most} of {LIMIT} in a window",
+        100.0 * share
+    );
     assert!(most <= LIMIT.into() && share >= 0.97);
 }
 
@@ -85,7 +88,10 @@ async fn at_least_97_percent_of_a_limit_of_input_tokens_are_used() {
     let (endpoint, from, until) = steady(options).await;
     let share = share(within(&endpoint.input, from, until), LIMIT);
     let most = most(&endpoint.input, Duration::from_secs(60));
-    println!("input: {:.2} % used, at most {most} of {LIMIT} in a window", 100.0 * share);
+    println!(
+        "input: {:.2} % used, at most {most} of {LIMIT} in a window",
+        100.0 * share
+    );
     assert!(most <= LIMIT && share >= 0.97);
 }
 
@@ -104,7 +110,9 @@ async fn what_a_call_costs() {
         let calls = AtomicU64::new(0);
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(5) {
-            admitted(&limits, expected(500, 120)).await.settle(usage(480, 60));
+            admitted(&limits, expected(500, 120))
+                .await
+                .settle(usage(480, 60));
             calls.fetch_add(1, Ordering::Relaxed);
         }
         limits.flush().await.unwrap();
@@ -119,6 +127,8 @@ async fn what_a_call_costs() {
     };
     told("with a block for each call or so", no_blocks).await;
     let stats: String = server.nodes[0].ask("INFO commandstats").unwrap();
-    let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha"));
+    let line = stats
+        .lines()
+        .find(|line| line.starts_with("cmdstat_evalsha"));
     println!("in the server: {}", line.unwrap_or_default());
 }
