@@ -603,14 +603,7 @@ fn the_commands_in_the_head_of_the_file_are_understood() {
 fn what_the_container_files_ask_for_gets_neither_into_git_nor_into_an_image() {
     let ignored = std::fs::read_to_string(root().join(".gitignore")).expect("the file");
     let ignored: Vec<&str> = ignored.lines().collect();
-    for name in [
-        ".env",
-        "sojourn.toml",
-        "data",
-        "input",
-        "models",
-        "secrets",
-    ] {
+    for name in [".env", "sojourn.toml", "data", "input", "models", "secrets"] {
         let pattern = format!("/{name}");
         assert!(
             ignored.contains(&pattern.as_str()),

@@ -33,6 +33,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",
@@ -114,6 +115,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",

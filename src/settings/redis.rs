@@ -35,6 +35,15 @@ pub struct RedisArgs {
     )]
     pub redis_password_file: Option<PathBuf>,
 
+    /// User of the sentinels, if it is not their default one
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS_SENTINEL_USER",
+        global = true,
+        value_name = "NAME"
+    )]
+    pub redis_sentinel_user: Option<String>,
+
     /// File that holds the sentinels' password; SOJOURN_REDIS_SENTINEL_PASSWORD is the other way
     #[arg(
         long,
@@ -80,6 +89,7 @@ impl RedisArgs {
             "SOJOURN_REDIS_PASSWORD",
             self.redis_password_file.as_deref(),
         )?;
+        options.sentinel_user.clone_from(&self.redis_sentinel_user);
         options.sentinel_password = secret(
             "SOJOURN_REDIS_SENTINEL_PASSWORD",
             self.redis_sentinel_password_file.as_deref(),
@@ -101,6 +111,8 @@ impl RedisArgs {
                 self.redis_timeout.as_secs_f64().to_string().into(),
             ),
         ];
+        let user = self.redis_sentinel_user.as_ref();
+        variables.extend(user.map(|user| ("SOJOURN_REDIS_SENTINEL_USER", user.into())));
         for (variable, file) in [
             ("SOJOURN_REDIS_PASSWORD_FILE", &self.redis_password_file),
             (

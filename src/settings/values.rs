@@ -25,7 +25,7 @@ pub fn seconds(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, Stri
 /// A secret from a file, else from an environment variable.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or is empty: then whoever was to fill it has not.
 pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, SettingsError> {
     let Some(path) = file else {
         return Ok(std::env::var(variable)
@@ -33,11 +33,15 @@ pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, Set
             .filter(|secret| !secret.is_empty()));
     };
     let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
+    let invalid = |reason: String| SettingsError::Unreadable {
         path: path.into(),
-        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
-    })?;
-    Ok(Some(text.trim_end().to_owned()))
+        source: std::io::Error::new(ErrorKind::InvalidData, reason),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| invalid(error.utf8_error().to_string()))?;
+    match text.trim_end() {
+        "" => Err(invalid("it is to hold a secret, and is empty".into())),
+        secret => Ok(Some(secret.into())),
+    }
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {

@@ -16,7 +16,6 @@ mod process;
 mod proxy;
 mod results;
 mod run;
-mod slots;
 mod state;
 mod under_way;
 
@@ -35,6 +34,8 @@ mod workers_killed;
 mod figures;
 #[path = "../support/llm.rs"]
 mod llm;
+#[path = "../support/slots.rs"]
+mod slots;
 #[path = "../support/mod.rs"]
 mod support;
 

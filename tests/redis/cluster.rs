@@ -1,7 +1,10 @@
 //! What of a cluster one must know to use it, and what is no cluster to be used.
 
+use std::time::Duration;
+
 use sojourn::connection::{ConnectError, Redis, RedisOptions};
 
+use crate::slots::owner;
 use crate::support::{Node, Server, free_ports};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,4 +49,41 @@ async fn every_primary_of_a_cluster_must_keep_what_it_has() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Evicts { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_of_a_cluster_that_reads_its_data_back_is_waited_for() {
+    const KEYS: u64 = 60_000;
+    /// Half of what the data takes at least, and many times what lies between two looks at clients.
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    // What makes reading back slow: 100 µs for each key.
+    // And all that was written is on disk when the node is killed.
+    let slowly = ["--key-load-delay", "100", "--appendfsync", "always"];
+    let mut server = Server::start_cluster_with(0, &slowly);
+    let fill = "for i = 1, tonumber(ARGV[1]) do redis.call('HSET', KEYS[1], i, i) end";
+    let node = &server.nodes[1];
+    let own = |tag: &String| {
+        let keyslot = format!("CLUSTER KEYSLOT {tag}");
+        owner(&server, node.ask(&keyslot).unwrap()) == 1
+    };
+    let key = (0..).map(|n| n.to_string()).find(own).unwrap();
+    let _: redis::Value = redis::cmd("EVAL")
+        .arg(fill)
+        .arg(1)
+        .arg(key)
+        .arg(KEYS)
+        .query(&mut node.connect())
+        .unwrap();
+    server.nodes[1].kill();
+    server.nodes[1].restart();
+    let is_loading = |node: &Node| {
+        let info: String = node.ask("INFO persistence").unwrap();
+        info.contains("loading:1")
+    };
+    assert!(is_loading(&server.nodes[1]));
+    let mut options = RedisOptions::new(server.url());
+    options.timeout = TIMEOUT;
+    let connected = Redis::connect(&options).await;
+    assert!(connected.is_ok(), "{connected:?}");
+    assert!(!is_loading(&server.nodes[1]));
 }

@@ -59,7 +59,13 @@ impl Server {
         Server::start_cluster_with(replicas, &[])
     }
 
-    fn start_cluster_with(replicas: usize, arguments: &[&str]) -> Server {
+    pub fn start_cluster_with(replicas: usize, arguments: &[&str]) -> Server {
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        Server::start_cluster_of(replicas, |_| arguments.clone())
+    }
+
+    /// With further arguments for the node of each port.
+    pub fn start_cluster_of(replicas: usize, arguments: impl Fn(u16) -> Vec<String>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ports = free_ports(2 * (PRIMARIES + replicas));
         let nodes = ports.chunks(2).enumerate().map(|(number, ports)| {
@@ -70,8 +76,8 @@ impl Server {
             );
             let arguments: Vec<String> = cluster
                 .split(' ')
-                .chain(arguments.iter().copied())
                 .map(str::to_owned)
+                .chain(arguments(ports[0]))
                 .collect();
             Node::start(
                 &folder.path().join(number.to_string()),

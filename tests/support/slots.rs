@@ -1,5 +1,8 @@
 //! Which node of a cluster has which slots, and how these move.
 
+// Every test file uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 
 use crate::support::{Node, Server, wait_for};
@@ -71,7 +74,7 @@ fn view(node: &Node) -> BTreeMap<String, String> {
 }
 
 /// Which node has a slot.
-fn owner(server: &Server, slot: u16) -> usize {
+pub fn owner(server: &Server, slot: u16) -> usize {
     let says_so = |node: &Node| owner_by(node, slot) == node.ask("CLUSTER MYID").ok();
     server
         .nodes
