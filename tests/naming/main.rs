@@ -4,6 +4,7 @@ mod answers;
 mod budget;
 mod endpoint;
 mod jobs;
+mod limits;
 mod programs;
 
 #[path = "../support/llm.rs"]
