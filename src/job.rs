@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::journey::JourneyParams;
 use crate::run::Epoch;
 
+/// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
+pub const USERS_PER_NAME_JOB: usize = 50;
+
 /// Find the journeys of users of one shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExtractJob {

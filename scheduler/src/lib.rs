@@ -1,7 +1,7 @@
 //! The scheduler of Sojourn and everything behind the command `sojourn`: requests for runs
 //! ([`trigger`], [`inbox`]), the register of runs ([`register`]), the plan of a run ([`plan`]), the
-//! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), a deployment on one machine ([`local`], [`private`]),
-//! and the demo.
+//! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), what naming
+//! will take ([`outlook`]), a deployment on one machine ([`local`], [`private`]), and the demo.
 
 mod active;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod leader;
 pub mod letters;
 pub mod local;
+pub mod outlook;
 pub mod plan;
 pub mod private;
 pub mod progress;

@@ -52,8 +52,16 @@ impl Outlook {
             "requests per minute",
         )];
         let tokens = [
-            (limits.input_tokens_per_minute, forecast.tokens_in, "input tokens per minute"),
-            (limits.output_tokens_per_minute, forecast.tokens_out, "output tokens per minute"),
+            (
+                limits.input_tokens_per_minute,
+                forecast.tokens_in,
+                "input tokens per minute",
+            ),
+            (
+                limits.output_tokens_per_minute,
+                forecast.tokens_out,
+                "output tokens per minute",
+            ),
         ];
         for (limit, count, name) in tokens {
             bounds.extend(limit.map(|limit| (all(count) as f64 / limit.get() as f64, name)));
@@ -129,7 +137,10 @@ mod tests {
         assert_eq!((outlook.minutes, outlook.limit), expected[0]);
         limits.input_tokens_per_minute = NonZeroU64::new(20_000);
         let outlook = Outlook::of(FORECAST, 1, 1, &limits);
-        assert_eq!((outlook.minutes, outlook.limit), (10.0, "input tokens per minute"));
+        assert_eq!(
+            (outlook.minutes, outlook.limit),
+            (10.0, "input tokens per minute")
+        );
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Forecaster {
     cache: Option<NameCache>,
     /// How many users have a journey.
     users: HashMap<Signature, u32>,
+    /// Tokens that are the same in every call, once they were counted.
+    same: Option<u64>,
     forecast: Forecast,
 }
 
@@ -57,6 +59,7 @@ impl Forecaster {
             share_after: sharing,
             cache,
             users: HashMap::new(),
+            same: None,
             forecast: Forecast::default(),
         }
     }
@@ -137,10 +140,11 @@ impl Forecaster {
         let messages = question.body["messages"].as_array();
         let messages = messages.map_or(&[][..], Vec::as_slice);
         let (last, first) = messages.split_last().unzip();
-        let schema = self
-            .counter
-            .count(&question.body["response_format"].to_string());
-        let same = schema + self.counter.messages(first.unwrap_or_default());
+        let counter = self.counter;
+        let same = *self.same.get_or_insert_with(|| {
+            let schema = question.body["response_format"].to_string();
+            counter.count(&schema) + counter.messages(first.unwrap_or_default())
+        });
         let last = last.map_or(0, |last| self.counter.messages(std::slice::from_ref(last)));
         let name = |(id, &(user, journey)): (&String, &Place)| json!({"id": id, "name": name_of_terms(&users[user].journeys[journey].terms)});
         let names: Vec<Value> = question.places.iter().map(name).collect();

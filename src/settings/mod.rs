@@ -4,6 +4,7 @@
 mod error;
 mod file;
 mod listen;
+mod naming;
 mod options;
 mod process;
 mod redis;
@@ -13,6 +14,7 @@ pub use self::redis::RedisArgs;
 pub use error::SettingsError;
 pub use file::parse;
 pub use listen::{HealthError, ListenArgs, ask, listen_address};
+pub use naming::{LimitArgs, SharingArgs};
 pub use options::{OPTIONS, ProgramOptions};
 pub use process::{install_tls, run, start_log, stop_signal};
 pub use values::{DAY, seconds, secret};

@@ -23,7 +23,7 @@ pub enum Errand {
 }
 
 impl Errand {
-    const ALL: [Errand; 6] = [
+    pub const ALL: [Errand; 6] = [
         Errand::Backfill,
         Errand::Recompute,
         Errand::Cancel,

@@ -170,8 +170,10 @@ fn runs_and_workers_that_come_and_go_leave_nothing_behind() {
     Run::backfill(&server, &population.dataset).wait_until_done();
     let begun = Instant::now();
     let (mut rounds, mut errands) = (Vec::new(), BTreeMap::new());
-    while begun.elapsed() < lasts || rounds.len() < 3 {
-        let errand = Errand::by_chance(&mut chance);
+    while begun.elapsed() < lasts || rounds.len() < Errand::ALL.len() {
+        // Each of them once, and then any.
+        let first = Errand::ALL.get(rounds.len()).copied();
+        let errand = first.unwrap_or_else(|| Errand::by_chance(&mut chance));
         *errands.entry(errand).or_default() += 1;
         round(&server, &population, errand, &mut turnover, &mut chance);
         rounds.push(Round::look(&server, &turnover.crew));

@@ -3,6 +3,7 @@
 mod budget;
 mod scripts;
 mod sharing;
+mod steady;
 mod trouble;
 mod window;
 

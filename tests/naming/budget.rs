@@ -1,7 +1,5 @@
 //! Runs that may not cost more than somebody wants to pay, through the real programs.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::llm::{Endpoint, answers};
@@ -17,7 +15,7 @@ struct Deployment {
     server: Server,
     endpoint: Endpoint,
     dataset: String,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     _processes: [Running; 2],
 }
 
@@ -31,7 +29,7 @@ fn deployment() -> Deployment {
             Running::start("sojourn", &["serve"], &server),
             Running::start("sojourn-worker", &["extract"], &server),
         ],
-        folder,
+        _folder: folder,
         server,
     }
 }
@@ -40,7 +38,10 @@ impl Deployment {
     fn naming_worker(&self, more: &[&str]) -> Running {
         let url = self.endpoint.url();
         let model = ["name", "--endpoint", &url, "--model", "fake"];
-        Running::start("sojourn-worker", &[&model, more].concat(), &self.server)
+        // All users have the same journeys, and each is to be paid for.
+        let unshared = ["--cache-days", "0"];
+        let arguments = [&model[..], &unshared, more].concat();
+        Running::start("sojourn-worker", &arguments, &self.server)
     }
 
     fn ask(&self, arguments: &[&str]) -> Value {
@@ -55,7 +56,6 @@ impl Deployment {
     }
 
     fn backfill(&self, budget: &str) -> String {
-        assert!(Path::new(self.folder.path()).is_dir());
         let asked = self.ask(&["backfill", &self.dataset, "--budget", budget]);
         asked["run"].as_str().unwrap().to_owned()
     }
@@ -125,8 +125,8 @@ fn a_run_that_waits_for_money_can_be_paused_resumed_and_cancelled() {
     // That it is tried again changes nothing.
     deployment.ask(&["resume", &run]);
     deployment.wait_for(&run, "budget");
-    deployment.ask(&["cancel", &run]);
-    deployment.wait_for(&run, "cancelled");
+    let cancelled = deployment.ask(&["cancel", &run]);
+    assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
 }
 
 #[test]

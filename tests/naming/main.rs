@@ -4,6 +4,8 @@ mod answers;
 mod budget;
 mod endpoint;
 mod jobs;
+mod limits;
+mod plan;
 mod programs;
 mod sharing;
 

@@ -12,9 +12,12 @@ use crate::support::{self, Running, Server, command, said, small_dataset};
 /// Users of the dataset, all with the same two journeys, five in a shard.
 const USERS: usize = 40;
 
-fn plan(dataset: &str, more: &[&str]) -> Output {
+/// The model that the workers of tests ask.
+const MODEL: &str = "fake";
+
+fn plan(dataset: &str, model: &str, more: &[&str]) -> Output {
     command("sojourn")
-        .args(["plan", dataset, "--model", "gpt-4o-mini"])
+        .args(["plan", dataset, "--model", model])
         .args(more)
         .output()
         .unwrap()
@@ -22,7 +25,7 @@ fn plan(dataset: &str, more: &[&str]) -> Output {
 
 /// The counts of a plan.
 fn counts(dataset: &str, more: &[&str]) -> Value {
-    let output = plan(dataset, &[more, &["--json"]].concat());
+    let output = plan(dataset, MODEL, &[more, &["--json"]].concat());
     assert!(output.status.success(), "{}", said(&output));
     support::json(&output)
 }
@@ -34,7 +37,7 @@ fn dataset(folder: &tempfile::TempDir) -> String {
 /// Tokens of a question as it arrived, as the vendor's guide says: four around each message, three to
 /// begin the answer, and the schema.
 fn tokens(question: &Question) -> u64 {
-    let counter = TokenCounter::of("gpt-4o-mini");
+    let counter = TokenCounter::of(MODEL);
     let messages = question.body["messages"].as_array().unwrap().iter();
     let contents = messages.map(|message| message["content"].as_str().unwrap());
     let schema = question.body["response_format"].to_string();
@@ -48,9 +51,12 @@ fn a_plan_says_how_often_workers_then_ask_and_with_how_many_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(&folder);
     let plan = counts(&dataset, &["--cache-days", "0"]);
-    assert_eq!((&plan["journeys"], &plan["shared"]), (&80.into(), &0.into()));
+    assert_eq!(
+        (&plan["journeys"], &plan["shared"]),
+        (&80.into(), &0.into())
+    );
     let mut name = naming_program(&endpoint, &server);
-    name.args(["--cache-days", "0", "--model", "gpt-4o-mini"]);
+    name.args(["--cache-days", "0"]);
     let _processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),
@@ -93,12 +99,7 @@ fn a_plan_leaves_out_what_is_shared_and_leaves_no_trace() {
     let _processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),
-        Running(
-            naming_program(&endpoint, &server)
-                .args(["--model", "gpt-4o-mini"])
-                .spawn()
-                .unwrap(),
-        ),
+        Running(naming_program(&endpoint, &server).spawn().unwrap()),
     ];
     let output = backfill(&dataset, &server).wait_with_output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
@@ -117,7 +118,10 @@ fn what_was_not_looked_at_is_taken_to_be_like_the_rest() {
     let dataset = dataset(&folder);
     let all = counts(&dataset, &["--cache-days", "0"]);
     let some = counts(&dataset, &["--cache-days", "0", "--shards", "2"]);
-    assert_eq!((&some["sampled_shards"], &all["sampled_shards"]), (&2.into(), &8.into()));
+    assert_eq!(
+        (&some["sampled_shards"], &all["sampled_shards"]),
+        (&2.into(), &8.into())
+    );
     for count in ["journeys", "calls", "tokens_same"] {
         assert_eq!(some[count], all[count], "{count}");
     }
@@ -127,18 +131,18 @@ fn what_was_not_looked_at_is_taken_to_be_like_the_rest() {
 fn a_plan_says_what_it_does_not_know() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(&folder);
-    let text = |more: &[&str]| {
-        let output = plan(&dataset, more);
+    let text = |model: &str, more: &[&str]| {
+        let output = plan(&dataset, model, more);
         assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     };
-    let plain = text(&[]);
+    let plain = text("gpt-4o-mini", &[]);
     assert!(plain.contains("as gpt-4o-mini does"), "{plain}");
     assert!(plain.contains("unknown without --price-input"), "{plain}");
     let prices = ["--price-input", "0.15", "--price-output", "0.60"];
-    let other = text(&[&prices[..], &["--model", "qwen2.5-7b"]].concat());
+    let other = text("qwen2.5-7b", &prices);
     assert!(other.contains("an ESTIMATE"), "{other}");
     assert!(other.contains("  money      0.00"), "{other}");
-    let output = plan(&dataset, &prices[..2]);
+    let output = plan(&dataset, MODEL, &prices[..2]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
 }

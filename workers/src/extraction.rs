@@ -10,7 +10,7 @@ use sojourn::connection::Redis;
 use sojourn::dataset::{Dataset, DatasetError, ShardIndex};
 use sojourn::health::Contact;
 use sojourn::history::History;
-use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
+use sojourn::job::{ExtractJob, NameJob, Selection, USERS_PER_NAME_JOB, UserToName};
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
 use sojourn::queue::{Counts, Enqueued, Failure, Lease, NewJob, Queue, Work, decode, encode};
 use sojourn::store::{
@@ -21,9 +21,6 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::patience::Patience;
-
-/// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
-const USERS_PER_NAME_JOB: usize = 50;
 
 /// Users whose results are written in one round trip: some naming jobs' worth. A few hundred keep a
 /// connection busy; more would only hold up what else goes over it.

@@ -1,6 +1,6 @@
 //! `sojourn-worker`: extraction and naming workers.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{CacheOptions, LimitOptions, LlmNamer, LlmOptions, Money, Namer, Prices};
+use sojourn::naming::{LlmNamer, LlmOptions, Namer};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
-use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
+use sojourn::settings::{self, LimitArgs, ListenArgs, RedisArgs, SettingsError, SharingArgs};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -135,23 +135,9 @@ struct NamingArgs {
     /// What all naming workers together may ask of the endpoint.
     #[command(flatten)]
     limits: LimitArgs,
-    /// Users who must have a journey before they share its name, and are asked for it once
-    #[arg(
-        long,
-        env = "SOJOURN_SHARE_AFTER",
-        default_value_t = CacheOptions::SHARE_AFTER,
-        value_name = "N"
-    )]
-    share_after: NonZeroU32,
-    /// Days that a name is kept for others with an equal journey; 0: every journey is asked for
-    #[arg(
-        long,
-        env = "SOJOURN_CACHE_DAYS",
-        default_value = "30",
-        value_parser = cache_days,
-        value_name = "DAYS"
-    )]
-    cache_days: Duration,
+    /// Which names are shared.
+    #[command(flatten)]
+    sharing: SharingArgs,
     /// Naming jobs worked on at once
     #[arg(
         long,
@@ -160,69 +146,6 @@ struct NamingArgs {
         value_name = "N"
     )]
     concurrency: usize,
-}
-
-/// Limits of all processes that ask the same model of the same endpoint.
-#[derive(Args)]
-struct LimitArgs {
-    /// Calls in any minute that all workers together make, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
-        default_value = "600",
-        value_name = "N"
-    )]
-    requests_per_minute: NonZeroU32,
-    /// Tokens that they send in any minute, at most
-    #[arg(long, env = "SOJOURN_LLM_INPUT_TOKENS_PER_MINUTE", value_name = "N")]
-    input_tokens_per_minute: Option<NonZeroU64>,
-    /// Tokens that they receive in any minute, at most
-    #[arg(long, env = "SOJOURN_LLM_OUTPUT_TOKENS_PER_MINUTE", value_name = "N")]
-    output_tokens_per_minute: Option<NonZeroU64>,
-    /// Calls that they have under way at any time, at most
-    #[arg(long, env = "SOJOURN_LLM_CALLS_AT_ONCE", value_name = "N")]
-    calls_at_once: Option<NonZeroU32>,
-    /// Money that all runs together may cost in a day (UTC), in the currency of the prices
-    #[arg(long, env = "SOJOURN_LLM_MONEY_PER_DAY", value_name = "AMOUNT")]
-    money_per_day: Option<Money>,
-    /// What a million tokens of questions cost; with --price-output, so that money can be counted
-    #[arg(long, env = "SOJOURN_LLM_PRICE_INPUT", value_name = "AMOUNT")]
-    price_input: Option<Money>,
-    /// The same of those that the provider had in its cache [default: as much as others]
-    #[arg(long, env = "SOJOURN_LLM_PRICE_CACHED", value_name = "AMOUNT")]
-    price_cached: Option<Money>,
-    /// What a million tokens of answers cost
-    #[arg(long, env = "SOJOURN_LLM_PRICE_OUTPUT", value_name = "AMOUNT")]
-    price_output: Option<Money>,
-}
-
-impl LimitArgs {
-    fn options(&self) -> Result<LimitOptions, SettingsError> {
-        let prices = self.price_input.zip(self.price_output);
-        let needs_prices = [
-            self.price_input,
-            self.price_output,
-            self.price_cached,
-            self.money_per_day,
-        ];
-        if prices.is_none() && needs_prices.iter().any(Option::is_some) {
-            let needs = "money can be counted where both --price-input and --price-output are given \
-                         (or SOJOURN_LLM_PRICE_INPUT and SOJOURN_LLM_PRICE_OUTPUT)";
-            return Err(SettingsError::Usage(needs.into()));
-        }
-        Ok(LimitOptions {
-            requests_per_minute: self.requests_per_minute,
-            input_tokens_per_minute: self.input_tokens_per_minute,
-            output_tokens_per_minute: self.output_tokens_per_minute,
-            calls_at_once: self.calls_at_once,
-            money_per_day: self.money_per_day,
-            prices: prices.map(|(input, output)| Prices {
-                input,
-                cached: self.price_cached.unwrap_or(input),
-                output,
-            }),
-        })
-    }
 }
 
 fn main() -> ExitCode {
@@ -249,7 +172,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let (mut namer, limits) = (namer(&naming)?, naming.limits.options()?);
             let (redis, queues) = connect(&cli.redis).await?;
             namer.share_limits(&redis, limits);
-            if let Some(cache) = naming.cache() {
+            if let Some(cache) = naming.sharing.options() {
                 namer.share_names(&redis, cache);
             }
             let work = NamingWorker::new(&redis, namer);
@@ -302,16 +225,6 @@ impl WorkerArgs {
     }
 }
 
-impl NamingArgs {
-    /// How names are shared, if they are.
-    fn cache(&self) -> Option<CacheOptions> {
-        (!self.cache_days.is_zero()).then_some(CacheOptions {
-            share_after: self.share_after,
-            keep: self.cache_days,
-        })
-    }
-}
-
 fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
     let kind = args.namer.unwrap_or(match args.endpoint {
         Some(_) => NamerKind::Llm,
@@ -343,15 +256,6 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 fn drain(text: &str) -> Result<Duration, String> {
     settings::seconds(text, 0.0..=settings::DAY)
-}
-
-/// Ten years are as good as for ever.
-fn cache_days(text: &str) -> Result<Duration, String> {
-    const MOST: u64 = 3650;
-    match text.parse() {
-        Ok(days @ 0..=MOST) => Ok(Duration::from_secs(days * 24 * 3600)),
-        _ => Err(format!("must be a whole number of days from 0 to {MOST}")),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod bytes;
 mod dead;
 mod ingest;
+mod plan;
 mod run;
 mod serve;
 mod target;
@@ -18,7 +19,8 @@ use sojourn::settings::{RedisArgs, listen_address};
 pub use bytes::Bytes;
 pub use dead::{ChoiceArgs, DeadArgs, DeadCommand, FilterArgs};
 pub use ingest::IngestArgs;
-pub use run::{AssignArg, Method, RunArgs, ScopeArgs};
+pub use plan::PlanArgs;
+pub use run::{AssignArg, Method, MethodArgs, RunArgs, ScopeArgs};
 pub use serve::ServeArgs;
 use target::{CANCEL_HELP, PAUSE_HELP, REPAIR_HELP, RESUME_HELP};
 pub use target::{KindArg, LaneArg, PauseArgs, TargetArgs};
@@ -67,6 +69,8 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Run the scheduler: plans runs and feeds the queues
     Serve(ServeArgs),
+    /// Reckon what naming everybody's journeys by a model would take, without asking it
+    Plan(PlanArgs),
     /// Find and name the journeys of everybody
     Backfill {
         /// Dataset folder or object-store URL, made by `sojourn ingest`

@@ -30,6 +30,20 @@ pub struct RunArgs {
     /// Follow the run until it is over
     #[arg(long)]
     pub watch: bool,
+    /// How to find journeys.
+    #[command(flatten)]
+    pub method: MethodArgs,
+    /// Days until results expire; they stay when this is not given
+    #[arg(long, env = "SOJOURN_TTL_DAYS", value_name = "DAYS", value_parser = days)]
+    pub ttl_days: Option<NonZeroU32>,
+    /// What naming may cost, in the currency of the workers' prices; then names wait for more
+    #[arg(long, env = "SOJOURN_BUDGET", value_name = "AMOUNT")]
+    pub budget: Option<Money>,
+}
+
+/// How to find journeys.
+#[derive(Args, Debug)]
+pub struct MethodArgs {
     /// icpc: the algorithm of the source. refined: also merges journeys and moves items over
     #[arg(long, value_enum, default_value_t = Method::Refined)]
     pub method: Method,
@@ -45,12 +59,6 @@ pub struct RunArgs {
     /// Drop journeys of this many items or fewer
     #[arg(long, value_name = "N")]
     pub drop_at_most: Option<u32>,
-    /// Days until results expire; they stay when this is not given
-    #[arg(long, env = "SOJOURN_TTL_DAYS", value_name = "DAYS", value_parser = days)]
-    pub ttl_days: Option<NonZeroU32>,
-    /// What naming may cost, in the currency of the workers' prices; then names wait for more
-    #[arg(long, env = "SOJOURN_BUDGET", value_name = "AMOUNT")]
-    pub budget: Option<Money>,
 }
 
 /// Which algorithm.
@@ -71,7 +79,7 @@ pub enum AssignArg {
     Every,
 }
 
-impl RunArgs {
+impl MethodArgs {
     /// The parameters that these options ask for.
     pub fn parameters(&self) -> JourneyParams {
         let base = match self.method {
@@ -120,7 +128,10 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            (run.parameters().merge, run.parameters().reassign),
+            (
+                run.method.parameters().merge,
+                run.method.parameters().reassign
+            ),
             (None, false)
         );
     }

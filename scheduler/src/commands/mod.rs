@@ -7,6 +7,7 @@ mod health;
 mod ingest;
 mod keep_redis;
 mod letter;
+mod plan;
 mod runs;
 mod serve;
 mod session;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
     match cli.command {
         Command::Ingest(args) => ingest::ingest(args, output).await,
         Command::Serve(args) => serve::serve(&cli.redis, args).await,
+        Command::Plan(args) => plan::plan(&cli.redis, args, output).await,
         Command::Backfill { dataset, run } => {
             runs::backfill(&cli.redis, dataset, run, output).await
         }

@@ -25,6 +25,8 @@ struct Sample {
 
 pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<Done> {
     let limits = args.limits.options()?;
+    let parameters = args.method.parameters();
+    parameters.validate()?;
     let dataset = Dataset::open(&args.dataset, &args.cache).await?;
     let redis = match &redis.redis {
         Some(_) => Some(redis.connect().await?),
@@ -37,8 +39,7 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     let share_after = sharing.map(|options| options.share_after);
     let mut forecaster = Forecaster::new(&args.model, args.journeys_per_call, share_after, cache);
     let as_of = dataset.manifest().counts.last_timestamp;
-    let mut extractor =
-        Extractor::new(dataset.catalogue().clone(), args.method.parameters(), as_of);
+    let mut extractor = Extractor::new(dataset.catalogue().clone(), parameters, as_of);
     let shards = chosen(&dataset, args.shards.get(), args.seed);
     let mut sample = Sample {
         shards: shards.len(),
@@ -55,7 +56,14 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     }
     let all = dataset.manifest().counts.users;
     let outlook = Outlook::of(forecaster.forecast(), sample.users, all, &limits);
-    print(&args, &dataset, &sample, &outlook, forecaster.counter(), output)?;
+    print(
+        &args,
+        &dataset,
+        &sample,
+        &outlook,
+        forecaster.counter(),
+        output,
+    )?;
     Ok(Done::Well)
 }
 
@@ -78,7 +86,10 @@ async fn to_name(
     reader: Option<&JourneyReader>,
 ) -> Result<Vec<User>> {
     let found: Vec<Extraction> = histories.iter().map(|h| extractor.extract(h)).collect();
-    let ids: Vec<&str> = histories.iter().map(|history| history.user.as_str()).collect();
+    let ids: Vec<&str> = histories
+        .iter()
+        .map(|history| history.user.as_str())
+        .collect();
     let mut stored = match reader {
         Some(reader) => reader.journeys_of_many(&ids).await?.into_iter(),
         None => Vec::new().into_iter(),
@@ -146,7 +157,10 @@ fn print(
             "             an ESTIMATE: how {} counts is not known, so these are tokens of {vocabulary}",
             args.model
         ),
-        false => println!("             counted with {vocabulary}, as {} does", args.model),
+        false => println!(
+            "             counted with {vocabulary}, as {} does",
+            args.model
+        ),
     }
     match outlook.money.zip(outlook.money_cached) {
         Some((money, cached)) => println!(

@@ -60,7 +60,7 @@ pub async fn recompute(
 }
 
 fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result<Request> {
-    let parameters = args.parameters();
+    let parameters = args.method.parameters();
     parameters.validate()?;
     // The scheduler and the workers have working folders of their own.
     let dataset = match std::fs::canonicalize(dataset) {

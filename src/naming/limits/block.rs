@@ -18,7 +18,7 @@ pub(super) struct Block {
     /// What is left of it.
     pub left: Cost,
     /// When the server was asked for it: before it said so, so that it is not used for too long.
-    pub asked: Instant,
+    asked: Instant,
     /// How many calls it was to be for.
     calls: u64,
     /// How many have used it.
@@ -36,9 +36,14 @@ impl Block {
         }
     }
 
+    /// Whether it may not be used any more.
+    pub fn is_old(&self, lasts: Duration) -> bool {
+        self.asked.elapsed() >= lasts
+    }
+
     /// Takes what a call needs, if it is there and not too old.
     pub fn take(&mut self, needed: &Cost, lasts: Duration) -> bool {
-        let takes = self.asked.elapsed() < lasts && self.left.covers(needed);
+        let takes = !self.is_old(lasts) && self.left.covers(needed);
         if takes {
             self.left -= *needed;
             self.used += 1;
@@ -54,11 +59,10 @@ impl Block {
     /// For how many calls the next block should be: twice as many where this one was used up before
     /// its time, else as many as there were.
     pub fn next_calls(&self, lasts: Duration) -> u64 {
-        let in_time = self.asked.elapsed() < lasts;
-        let calls = if in_time {
-            self.calls.saturating_mul(2)
-        } else {
+        let calls = if self.is_old(lasts) {
             self.used
+        } else {
+            self.calls.saturating_mul(2)
         };
         calls.clamp(1, MOST_CALLS)
     }

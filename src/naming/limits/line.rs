@@ -32,6 +32,8 @@ pub(super) enum Reserved {
     Granted(Place, Cost),
     /// Not yet.
     Wait(Duration),
+    /// Not before calls under way have ended, which may give back money.
+    Money,
     /// There is no money for it.
     Over(Spent),
     /// There is a budget, and nobody knows what tokens cost.
@@ -156,20 +158,19 @@ impl Line {
         read(reply)
     }
 
-    /// Notes what is to be settled of a run; nothing is sent yet.
-    pub async fn note(&self, settlements: BTreeMap<RunId, Settlement>) {
-        let mut talk = self.talk.lock().await;
-        for (run, settlement) in settlements {
-            talk.unsent.entry(run).or_default().merge(settlement);
-        }
-    }
-
-    /// Settles all that was noted.
+    /// Settles what was to be settled, and what `known` returns besides.
     ///
     /// # Errors
     /// When Redis fails; what it has not heard of is sent the next time.
-    pub async fn settle(&self) -> Result<(), RedisError> {
+    pub async fn settle(
+        &self,
+        known: impl FnOnce() -> BTreeMap<RunId, Settlement>,
+    ) -> Result<(), RedisError> {
         let mut talk = self.talk.lock().await;
+        // In one step, as whoever waits for this may go away at any other.
+        for (run, settlement) in known() {
+            talk.unsent.entry(run).or_default().merge(settlement);
+        }
         loop {
             if let Some((number, run, settlement)) = &talk.sent {
                 self.send(*number, run, settlement).await?;
@@ -266,6 +267,7 @@ fn read(reply: Vec<Value>) -> Result<Reserved, RedisError> {
             Ok(Reserved::Granted(place, granted))
         }
         "wait" => Ok(Reserved::Wait(Duration::from_millis(next(&mut reply)?))),
+        "money" => Ok(Reserved::Money),
         "over" => {
             let of: String = next(&mut reply)?;
             Ok(Reserved::Over(match of.as_str() {

@@ -5,6 +5,7 @@
 //! next moment need, uses it, and settles what calls really took. While Redis is away nobody is let
 //! through.
 
+mod admission;
 mod block;
 mod concurrency;
 mod cost;
@@ -25,17 +26,18 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::Instant;
 
+pub use admission::{Account, Denied, Expected, Spent};
 pub use headers::Headers;
 pub use options::LimitOptions;
 pub use permit::Permit;
 pub use timing::Timing;
 
 use self::block::Block;
-use self::concurrency::{Concurrency, Way};
+use self::concurrency::Concurrency;
 use self::cost::Cost;
 use self::learnt::Ratio;
 use self::line::{Line, Reserved};
-use self::settlement::Settlement;
+use self::settlement::{Place, Settlement};
 use super::money::Usage;
 use crate::backoff::{Backoff, jittered};
 use crate::code::Coded;
@@ -45,60 +47,8 @@ use crate::run::RunId;
 /// Beyond what it was told to wait, so that those who were told the same do not come back together.
 const SPREAD: Duration = Duration::from_millis(20);
 
-/// Who pays for a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The run.
-    pub run: RunId,
-}
-
-/// What a call is expected to take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// Tokens of the question. What calls took lately, compared with this, corrects it.
-    pub input_tokens: u64,
-    /// Tokens of the answer, at most. What answers took lately, compared with this, is what is
-    /// reserved of the limits; all of it of the money.
-    pub output_tokens: u64,
-}
-
-/// Whose money is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
-    /// That of the run.
-    Run,
-    /// That of the day, of all runs.
-    Day,
-}
-
-/// Why a call may not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Denied {
-    /// The limits have no room for so long that it is not worth waiting for.
-    #[error("the limits of all workers together have no room for a call")]
-    Busy {
-        /// When there may be some.
-        retry_after: Option<Duration>,
-    },
-    /// It could cost more than there is.
-    #[error("{}", match of {
-        Spent::Run => "what the run may cost is spent",
-        Spent::Day => "what naming may cost in a day is spent",
-    })]
-    OverBudget {
-        /// Of whom.
-        of: Spent,
-    },
-    /// A call of this size is over a limit all by itself.
-    #[error("the call needs more tokens than all workers together may use in a minute")]
-    TooLarge,
-    /// The run has a budget, and the process was not told what tokens cost.
-    #[error(
-        "the run has a budget, and this worker does not know what tokens cost: give it --price-input and --price-output"
-    )]
-    Unpriced,
-}
+/// After how long to look again for money that calls under way may give back.
+const MONEY_RETURNS: Duration = Duration::from_millis(100);
 
 /// The limits of one endpoint, as one process sees them. Cheap to clone.
 #[derive(Clone)]
@@ -189,45 +139,54 @@ impl Limits {
         let late = |_| Denied::Busy { retry_after: None };
         let way = self.shared.concurrency.enter();
         let way = tokio::time::timeout_at(deadline, way).await.map_err(late)?;
-        let turn = self.shared.turn.lock();
-        let mut turn = tokio::time::timeout_at(deadline, turn)
-            .await
-            .map_err(late)?;
-        self.pass(&mut turn, account, expected, way, deadline).await
+        loop {
+            let turn = self.shared.turn.lock();
+            let turn = tokio::time::timeout_at(deadline, turn).await;
+            let mut turn = turn.map_err(late)?;
+            let passed = self.pass(&mut turn, &account.run, expected, deadline);
+            if let Some(reserved) = passed.await? {
+                return Ok(Permit::new(self, &account.run, reserved, expected, way));
+            }
+            // Others may have money meanwhile.
+            drop(turn);
+            pause(MONEY_RETURNS, deadline).await?;
+        }
     }
 
-    /// Gets what is needed for the call of whoever has the turn.
+    /// Gets what is needed for the call of whoever has the turn. `None` when calls under way have to
+    /// end first, as they may give back money.
     async fn pass(
         &self,
         turn: &mut Turn,
-        account: &Account,
+        run: &RunId,
         expected: Expected,
-        way: Way,
         deadline: Instant,
-    ) -> Result<Permit, Denied> {
-        let (run, needed) = (&account.run, self.needs(expected));
+    ) -> Result<Option<(Place, Cost)>, Denied> {
+        let needed = self.needs(expected);
         let lasts = self.shared.timing.block;
         let mut trouble = Backoff::default();
         loop {
             let mut calls = 1;
             if let Some(block) = turn.blocks.get_mut(run) {
                 if block.take(&needed, lasts) {
-                    let reserved = (block.place, needed);
-                    return Ok(Permit::new(self, run, reserved, expected, way));
+                    return Ok(Some((block.place, needed)));
                 }
                 calls = block.next_calls(lasts);
-                self.give_back(turn, run);
             }
+            self.give_back(turn, |of, block| of == run || block.is_old(lasts));
             let asked = Instant::now();
             let wait = match self.reserve(run, &needed, calls).await {
                 Ok(Reserved::Granted(place, granted)) => {
                     let block = Block::new(place, granted, asked, calls);
+                    let is_slow = block.is_old(lasts);
                     turn.blocks.insert(run.clone(), block);
-                    continue;
+                    // What took so long to be granted is given back at once.
+                    if is_slow { trouble.pause() } else { continue }
                 }
                 Ok(Reserved::Wait(wait)) => {
                     wait + SPREAD.mul_f64(rand::rng().random_range(0.0..1.0))
                 }
+                Ok(Reserved::Money) => return Ok(None),
                 Ok(Reserved::Over(of)) => return Err(Denied::OverBudget { of }),
                 Ok(Reserved::Unpriced) => return Err(Denied::Unpriced),
                 Ok(Reserved::Never) => return Err(Denied::TooLarge),
@@ -236,12 +195,7 @@ impl Limits {
                     trouble.pause()
                 }
             };
-            if Instant::now() + wait > deadline {
-                return Err(Denied::Busy {
-                    retry_after: Some(wait),
-                });
-            }
-            tokio::time::sleep(wait).await;
+            pause(wait, deadline).await?;
         }
     }
 
@@ -259,9 +213,8 @@ impl Limits {
     }
 
     async fn settle(&self) -> Result<(), redis::RedisError> {
-        let known = std::mem::take(&mut *self.shared.known());
-        self.shared.line.note(known).await;
-        self.shared.line.settle().await
+        let known = || std::mem::take(&mut *self.shared.known());
+        self.shared.line.settle(known).await
     }
 
     /// What a call needs of the limits.
@@ -282,12 +235,14 @@ impl Limits {
         }
     }
 
-    /// Gives back what is left of the block of a run.
-    fn give_back(&self, turn: &mut Turn, run: &RunId) {
-        if let Some(block) = turn.blocks.remove(run).filter(|block| !block.is_empty()) {
-            self.shared.known_of(run, |settlement| {
-                settlement.add(block.place, block.left, Cost::default());
-            });
+    /// Gives back what is left of blocks that are not used any more.
+    fn give_back(&self, turn: &mut Turn, is_over: impl Fn(&RunId, &Block) -> bool) {
+        for (run, block) in turn.blocks.extract_if(|run, block| is_over(run, block)) {
+            if !block.is_empty() {
+                self.shared.known_of(&run, |settlement| {
+                    settlement.add(block.place, block.left, Cost::default());
+                });
+            }
         }
     }
 
@@ -302,10 +257,7 @@ impl Limits {
         if let Ok(mut turn) = self.shared.turn.try_lock()
             && self.shared.concurrency.is_idle()
         {
-            let runs: Vec<RunId> = turn.blocks.keys().cloned().collect();
-            for run in &runs {
-                self.give_back(&mut turn, run);
-            }
+            self.give_back(&mut turn, |_, _| true);
         }
         self.settle().await
     }
@@ -359,6 +311,17 @@ impl Shared {
     fn learnt(&self) -> MutexGuard<'_, Learnt> {
         lock(&self.learnt)
     }
+}
+
+/// Waits, unless that is longer than anybody may.
+async fn pause(wait: Duration, deadline: Instant) -> Result<(), Denied> {
+    if Instant::now() + wait > deadline {
+        return Err(Denied::Busy {
+            retry_after: Some(wait),
+        });
+    }
+    tokio::time::sleep(wait).await;
+    Ok(())
 }
 
 /// Numbers that were added up so far are true, whoever panicked.

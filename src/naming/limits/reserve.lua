@@ -13,6 +13,7 @@
 -- Returns one of
 --   {'granted', requests, input, output, money, slot of requests and input, slot of output, day}
 --   {'wait', ms}        there is not so much now
+--   {'money'}           there is not so much money, but calls under way may give it back
 --   {'over', 'run'}     the run has not so much money left, nor will calls under way give it back;
 --                       'day': the day has not
 --   {'unpriced'}        the run has a budget, and this process does not know what tokens cost
@@ -21,9 +22,6 @@
 -- Guarantees: no limit is passed in any window, if requests reach the endpoint, and answers come, in the
 -- time that was said: each is charged to the latest moment at which it may count. The same number
 -- is granted once, however often it is asked for. What is not settled stays charged.
-
--- ms after which to look again for money that may come back.
-local RETURNS = 100
 
 local reservation, run = ARGV[7], ARGV[22]
 local reaches, answered, burst = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -56,16 +54,17 @@ local function refuse(why, ...)
   return { ... }
 end
 
-local wait = closed - now
 if of_run and ARGV[20] ~= '1' then return refuse('unpriced', 'unpriced') end
 if of_run and of_run.lacks then
-  if not of_run.may_return then return refuse('run', 'over', 'run') end
-  wait = math.max(wait, RETURNS)
+  if of_run.may_return then return { 'money' } end
+  return refuse('run', 'over', 'run')
 end
 if of_day and of_day.lacks then
-  if not of_day.may_return then return refuse('day:' .. day, 'over', 'day') end
-  wait = math.max(wait, RETURNS)
+  if of_day.may_return then return { 'money' } end
+  return refuse('day:' .. day, 'over', 'day')
 end
+
+local wait = closed - now
 for d = 1, 3 do
   local limit = LIMITS[d]
   if limit > 0 then
