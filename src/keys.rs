@@ -3,6 +3,8 @@
 //! Keys that one script touches together share a hash tag, so that they live in one slot of a
 //! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register.
 
+use std::fmt::Display;
+
 use crate::queue::{Kind, Lane};
 use crate::run::RunId;
 
@@ -82,6 +84,16 @@ impl Keys {
     /// The lease of the scheduler that leads.
     pub fn leader(&self) -> String {
         format!("{}:{{runs}}:leader", self.prefix)
+    }
+
+    /// In which batch a question to a model is asked.
+    pub fn batched_question(&self, question: impl Display) -> String {
+        format!("{}:{{{question}}}:batched", self.prefix)
+    }
+
+    /// Hash of a batch of questions: who creates it at the provider, and as what.
+    pub fn batch(&self, token: impl Display) -> String {
+        format!("{}:{{llm}}:batch:{token}", self.prefix)
     }
 
     /// The keys of one partition of one kind of queue.

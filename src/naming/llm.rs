@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::answer::{check, parse};
+use super::batch::{BatchOptions, Batches};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::grounding::Heard;
-use super::prompt::{Asked, AskedUser, messages, schema, trial};
+use super::prompt::{Asked, AskedUser, messages, schema};
 use super::taken::Taken;
 use super::terms::name_besides;
+use super::transport::Transport;
 use super::{Name, NamingCounts, Rejection, Unnamed};
+use crate::connection::Redis;
 use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
@@ -19,7 +22,7 @@ const TOKENS_PER_NAME: usize = 40;
 /// Asks a model for names.
 #[derive(Debug)]
 pub struct LlmNamer {
-    endpoint: Endpoint,
+    transport: Transport,
     model: String,
     journeys_per_call: usize,
 }
@@ -40,17 +43,40 @@ impl LlmNamer {
     /// # Errors
     /// When the endpoint is not a URL, or the key cannot be sent.
     pub fn new(options: LlmOptions) -> Result<LlmNamer, LlmError> {
-        Ok(LlmNamer {
-            endpoint: Endpoint::new(&options)?,
+        let transport = Transport::Calls(Endpoint::new(&options)?);
+        Ok(LlmNamer::over(transport, options))
+    }
+
+    /// A namer that asks by batches, for half the price and within a day; the fallback is not for it.
+    /// Redis knows what is asked in which batch. Needs a Tokio runtime, and the rest as [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn by_batches(
+        options: LlmOptions,
+        redis: &Redis,
+        times: BatchOptions,
+    ) -> Result<LlmNamer, LlmError> {
+        let transport = Transport::Batches(Batches::new(&options, redis, times)?);
+        Ok(LlmNamer::over(transport, options))
+    }
+
+    fn over(transport: Transport, options: LlmOptions) -> LlmNamer {
+        LlmNamer {
+            transport,
             model: options.model,
             journeys_per_call: options.journeys_per_call.max(1),
-        })
+        }
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self.transport, Transport::Batches(_))
     }
 
     /// Waits for the model longer or shorter than by default.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> LlmNamer {
-        self.endpoint.set_patience(patience);
+        self.transport.set_patience(patience);
         self
     }
 
@@ -175,23 +201,15 @@ impl LlmNamer {
             asked.push(AskedUser { journeys, taken });
         }
         let question = self.question(messages(&asked), places.len());
-        let reply = match self.endpoint.ask(&question).await {
-            // Nothing was answered in this form yet, so it may refuse this question or every
-            // question. If it takes the trial, it declines this one.
-            Err(refusal) if refusal.may_be_about_the_question() => {
-                self.endpoint.ask(&self.question(trial(), 2)).await?;
-                counts.calls += 1;
-                self.endpoint.ask(&question).await?
-            }
-            reply => reply?,
-        };
+        let reply = self.transport.ask(&question).await?;
         counts.calls += 1;
         match reply {
             Reply::Answer {
-                text,
+                texts,
                 is_cut,
                 tokens_in,
                 tokens_out,
+                ..
             } => {
                 counts.tokens_in += tokens_in;
                 counts.tokens_out += tokens_out;
@@ -204,7 +222,7 @@ impl LlmNamer {
                         "the model's answer was cut off at its limit of tokens"
                     );
                 }
-                let names = parse(&text);
+                let names = texts.first().map(|text| parse(text)).unwrap_or_default();
                 Ok(names
                     .into_iter()
                     .filter_map(|(id, name)| Some((*places.get(&id)?, name)))

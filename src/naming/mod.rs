@@ -1,16 +1,19 @@
 //! Names for journeys: made of their terms, or written by a language model and checked.
 
 mod answer;
+mod batch;
 mod endpoint;
 mod grounding;
 mod llm;
 mod prompt;
 mod taken;
 mod terms;
+mod transport;
 mod words;
 
 pub use answer::Rejection;
-pub use endpoint::{LlmError, LlmOptions, Patience};
+pub use batch::BatchOptions;
+pub use endpoint::{Fallback, LlmError, LlmOptions, Patience};
 pub use llm::LlmNamer;
 pub use terms::name_of_terms;
 
@@ -82,6 +85,14 @@ impl Namer {
         match self {
             Namer::Terms => usize::MAX,
             Namer::Llm(namer) => namer.batch_size(),
+        }
+    }
+
+    /// Whether an answer may take a day, so that whoever has several questions must ask them at once.
+    pub fn is_slow(&self) -> bool {
+        match self {
+            Namer::Terms => false,
+            Namer::Llm(namer) => namer.is_slow(),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+use super::{Counts, Failure, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
 use crate::backoff::{Backoff, jittered};
 use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
@@ -230,7 +230,7 @@ impl Consumer {
             *next_partition = (partition + 1) % partitions;
             partition
         };
-        for lane in Lane::ALL {
+        for &lane in self.queue.taken() {
             for _ in 0..partitions {
                 let (partition, lease) = (advance(), self.options.lease);
                 let taken = self

@@ -79,6 +79,7 @@ pub struct Queue {
     pub(super) redis: Redis,
     pub(super) kind: Kind,
     pub(super) partitions: u32,
+    taken: &'static [Lane],
 }
 
 impl Queue {
@@ -89,7 +90,22 @@ impl Queue {
             redis,
             kind,
             partitions: partitions.max(1),
+            taken: &Lane::ALL,
         }
+    }
+
+    /// The same queue for a worker that takes jobs from these lanes only, the more urgent first.
+    #[must_use]
+    pub fn taking(self, lanes: &'static [Lane]) -> Queue {
+        Queue {
+            taken: lanes,
+            ..self
+        }
+    }
+
+    /// The lanes that jobs are taken from.
+    pub fn taken(&self) -> &'static [Lane] {
+        self.taken
     }
 
     /// What the jobs ask for.
@@ -230,7 +246,8 @@ impl Queue {
         let keys = self.keys(partition);
         let block = block.min(MAX_BLOCK);
         let paused = self.paused_lanes_of(partition).await?;
-        let open = Lane::ALL.into_iter().filter(|lane| !paused.contains(lane));
+        let open = self.taken.iter().copied();
+        let open = open.filter(|lane| !paused.contains(lane));
         let open: Vec<Lane> = open.collect();
         if open.is_empty() {
             tokio::time::sleep(block).await;

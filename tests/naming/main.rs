@@ -2,6 +2,7 @@
 
 mod answers;
 mod endpoint;
+mod fallback;
 mod jobs;
 mod programs;
 
@@ -56,6 +57,7 @@ fn options(endpoint: &Endpoint) -> LlmOptions {
         api_key: Some(KEY.into()),
         journeys_per_call: 8,
         requests_per_minute: NonZeroU32::new(60_000).unwrap(),
+        fallback: None,
     }
 }
 
@@ -89,7 +91,11 @@ async fn name(
 
 /// Names and sources of one user.
 async fn named(endpoint: &Endpoint, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
-    let (names, _) = name(&namer(endpoint), &[journeys]).await.unwrap();
+    named_by(&namer(endpoint), journeys).await
+}
+
+async fn named_by(namer: &Namer, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
+    let (names, _) = name(namer, &[journeys]).await.unwrap();
     let names = names.into_iter().flatten();
     names.map(|name| (name.name, name.source)).collect()
 }

@@ -1,5 +1,7 @@
 //! The naming worker: new and changed journeys of some users get names.
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::health::Contact;
@@ -9,6 +11,7 @@ use sojourn::naming::{LlmError, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
 use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::patience::Patience;
@@ -56,10 +59,12 @@ impl NamingWorker {
         &self,
         users: Vec<UserToName>,
         tally: &mut Tally,
-        patience: &mut Patience<'_>,
+        patience: &Mutex<Patience<'_>>,
     ) -> Result<Vec<Waiting>, Failure> {
         let ids: Vec<&str> = users.iter().map(|asked| asked.user.as_str()).collect();
+        let mut patience = patience.lock().await;
         let stored = patience.with(|| self.reader.journeys_of_many(&ids)).await?;
+        drop(patience);
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
             let epoch = stored.as_ref().ok().and_then(Option::as_ref);
@@ -87,7 +92,7 @@ impl NamingWorker {
         &self,
         batch: Vec<Waiting>,
         tally: &mut Tally,
-        patience: &mut Patience<'_>,
+        patience: &Mutex<Patience<'_>>,
     ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = batch
             .iter()
@@ -119,7 +124,9 @@ impl NamingWorker {
                 (user.asked.user.clone(), epoch, named.collect())
             })
             .collect();
+        let mut patience = patience.lock().await;
         let written = patience.with(|| self.writer.write_names(&named)).await?;
+        drop(patience);
         let mut changed = Vec::new();
         for ((user, (_, epoch, names)), written) in batch.into_iter().zip(named).zip(written) {
             if written == names.len() as u64 {
@@ -132,38 +139,25 @@ impl NamingWorker {
     }
 }
 
-impl Work for NamingWorker {
-    async fn perform(
+impl NamingWorker {
+    /// Names the journeys of some users of a job, until none of them has one to name.
+    async fn finish(
         &self,
-        lease: &Lease,
-        stop: &CancellationToken,
-        contact: Contact,
-    ) -> Result<Counts, Failure> {
-        let mut patience = Patience { stop, contact };
-        let job: NameJob =
-            decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
-        let mut tally = Tally::new(job.epoch);
-        let mut users = job.users;
+        mut users: Vec<UserToName>,
+        epoch: Epoch,
+        patience: &Mutex<Patience<'_>>,
+    ) -> Result<Tally, Failure> {
+        let mut tally = Tally::new(epoch);
         for _ in 0..MAX_LOOKS {
-            let mut waiting = self.look(users, &mut tally, &mut patience).await?;
+            let mut waiting = self.look(users, &mut tally, patience).await?;
             users = Vec::new();
             while !waiting.is_empty() {
                 let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
-                tokio::select! {
-                    changed = self.name(waiting, &mut tally, &mut patience) => users.extend(changed?),
-                    () = stop.cancelled() => return Err(Failure::Interrupted),
-                }
+                users.extend(self.name(waiting, &mut tally, patience).await?);
                 waiting = rest;
             }
             if users.is_empty() {
-                // The others have their names by now.
-                return match tally.missing {
-                    None => Ok(tally.counts()),
-                    Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
-                        "the results of user {user:?} that are to be named are not there: Redis has \
-                         lost them, or they have expired"
-                    )))),
-                };
+                return Ok(tally);
             }
         }
         let busy = StoreError::Busy {
@@ -171,6 +165,72 @@ impl Work for NamingWorker {
             times: MAX_LOOKS,
         };
         Err(Failure::Transient(busy.with_code()))
+    }
+
+    /// The users of a job in the parts that are named at once. Where an answer may take a day, that
+    /// are all. Which users are in a part does not hang on which are named already, so that a job that
+    /// is begun again asks what it has asked before, and finds it answered.
+    fn parts(&self, users: Vec<UserToName>) -> Vec<Vec<UserToName>> {
+        if !self.namer.is_slow() {
+            return vec![users];
+        }
+        let most = self.namer.batch_size();
+        let mut parts: Vec<(usize, Vec<UserToName>)> = Vec::new();
+        for user in users {
+            let journeys = user.journeys as usize;
+            match parts.last_mut() {
+                Some((sum, part)) if sum.saturating_add(journeys) <= most => {
+                    *sum += journeys;
+                    part.push(user);
+                }
+                _ => parts.push((journeys, vec![user])),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+}
+
+impl Work for NamingWorker {
+    async fn perform(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+        contact: Contact,
+    ) -> Result<Counts, Failure> {
+        let patience = Mutex::new(Patience { stop, contact });
+        let job: NameJob =
+            decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
+        let parts = self.parts(job.users).into_iter();
+        let mut parts: FuturesUnordered<_> = parts
+            .map(|users| self.finish(users, job.epoch, &patience))
+            .collect();
+        let mut tally = Tally::new(job.epoch);
+        let mut failure = None;
+        loop {
+            let part = tokio::select! {
+                part = parts.next() => part,
+                () = stop.cancelled() => return Err(Failure::Interrupted),
+            };
+            match part {
+                None => break,
+                Some(Ok(part)) => tally += part,
+                // No part has a better chance.
+                Some(Err(Failure::Unusable(reason))) => return Err(Failure::Unusable(reason)),
+                // That says nothing of the others, whose names are worth writing.
+                Some(Err(of_part)) => failure = Some(of_part),
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        match tally.missing {
+            None => Ok(tally.counts()),
+            // The others have their names by now.
+            Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
+                "the results of user {user:?} that are to be named are not there: Redis has \
+                 lost them, or they have expired"
+            )))),
+        }
     }
 }
 
@@ -213,6 +273,15 @@ struct Tally {
     /// The first user whose results are not there, or only those of an older run: a Redis has lost
     /// them, and the extraction that is done again for that reason has not written them yet.
     missing: Option<String>,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.named += more.named;
+        self.names_outdated += more.names_outdated;
+        self.cost += more.cost;
+        self.missing = self.missing.take().or(more.missing);
+    }
 }
 
 impl Tally {
