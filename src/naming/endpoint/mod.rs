@@ -140,21 +140,24 @@ impl Endpoint {
         }
     }
 
-    /// The first endpoint that lets a question through, waiting for one until `deadline`.
+    /// The first endpoint that lets a question through, waiting for one until `deadline`. One that
+    /// refuses whatever is asked says so only if all do: another may be busy, and come back.
     async fn choose(&self, deadline: Instant) -> Result<(&Server, Pass<'_>), LlmError> {
         loop {
-            let mut closed: Option<(&Server, Duration)> = None;
+            let mut closed: Option<(&Server, (bool, Duration))> = None;
             for server in &self.servers {
                 match server.enter(&self.patience) {
                     Ok(pass) => return Ok((server, pass)),
-                    Err(wait) if closed.is_none_or(|(_, least)| wait < least) => {
-                        closed = Some((server, wait));
+                    Err(wait) => {
+                        let rank = (server.refuses(), wait);
+                        if closed.is_none_or(|(_, least)| rank < least) {
+                            closed = Some((server, rank));
+                        }
                     }
-                    Err(_) => {}
                 }
             }
             // There is at least one.
-            let (server, wait) = closed.unwrap_or((&self.servers[0], Duration::ZERO));
+            let (server, (_, wait)) = closed.unwrap_or((&self.servers[0], (false, Duration::ZERO)));
             if Instant::now() + wait > deadline {
                 return Err(server.closed(wait));
             }

@@ -1,5 +1,6 @@
 //! One of the endpoints: its form, its limits, and whether it works.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -28,6 +29,8 @@ pub(super) struct Server {
     known_form: KnownForm,
     breaker: Breaker,
     pub(super) retries: RetryBudget,
+    /// Why it refused whatever is asked when it last did.
+    refusal: Mutex<Option<Failure>>,
 }
 
 impl std::fmt::Debug for Server {
@@ -55,6 +58,7 @@ impl Server {
             known_form: KnownForm::default(),
             breaker: Breaker::new(patience.first_wait, patience.longest_wait),
             retries: RetryBudget::default(),
+            refusal: Mutex::default(),
         }
     }
 
@@ -161,6 +165,9 @@ impl Server {
             Ok(_) => Health::Well,
             Err(failure) => failure.class.policy().health,
         };
+        if let (Health::Refuses, Err(failure)) = (health, asked) {
+            *self.refusal() = Some(failure.clone());
+        }
         let change = match health {
             Health::Well => pass.is_well(now),
             Health::Ill => pass.is_ill(now),
@@ -186,12 +193,21 @@ impl Server {
 
     /// Why nobody asks it at present.
     pub(super) fn closed(&self, wait: Duration) -> LlmError {
-        LlmError::Busy {
-            reason: format!(
-                "it does not work, or asked to be left alone, and is tried again in {wait:.0?}"
-            ),
-            retry_after: Some(wait),
-        }
+        let refusal = self.refusal().clone().filter(|_| self.refuses());
+        refusal.map_or_else(
+            || LlmError::Busy {
+                reason: format!(
+                    "it does not work, or asked to be left alone, and is tried again in {wait:.0?}"
+                ),
+                retry_after: Some(wait),
+            },
+            LlmError::from,
+        )
+    }
+
+    /// A refusal is replaced in one step, so whoever panicked left a whole one.
+    fn refusal(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
