@@ -1,7 +1,8 @@
 //! Every Redis key that Sojourn uses, in one place. `docs/redis-keys.md` says what is in them.
 //!
 //! Keys that one script touches together share a hash tag, so that they live in one slot of a
-//! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register.
+//! Redis Cluster: all keys of a user, all keys of a queue partition, all keys of the run register, all
+//! keys of limits and ledgers.
 
 use std::fmt::Display;
 
@@ -51,6 +52,11 @@ impl Keys {
         format!("{}:triggers", self.prefix)
     }
 
+    /// The entry that was made in that stream, and in its slot, for the request of this name.
+    pub fn asked(&self, name: &str) -> String {
+        format!("{}:asked:{{{}}}:{name}", self.prefix, self.triggers())
+    }
+
     /// Hash of a run: what was asked for, its state and its epoch.
     pub fn run(&self, run: &RunId) -> String {
         format!("{}:{{runs}}:{run}", self.prefix)
@@ -91,9 +97,40 @@ impl Keys {
         format!("{}:{{{question}}}:batched", self.prefix)
     }
 
+    /// Is there when the answer to such a question is in a ledger.
+    pub fn paid_question(&self, question: impl Display) -> String {
+        format!("{}:{{{question}}}:batched:paid", self.prefix)
+    }
+
     /// Hash of a batch of questions: who creates it at the provider, and as what.
     pub fn batch(&self, token: impl Display) -> String {
         format!("{}:{{llm}}:batch:{token}", self.prefix)
+    }
+
+    /// Hash of what was lately asked of a model endpoint, by all processes together; `scope` tells
+    /// endpoints apart.
+    pub fn limits(&self, scope: &str) -> String {
+        format!("{}:{{llm}}:limits:{scope}", self.prefix)
+    }
+
+    /// Hash of who may have how many calls under way at a model endpoint.
+    pub fn slots(&self, scope: &str) -> String {
+        format!("{}:{{llm}}:slots:{scope}", self.prefix)
+    }
+
+    /// Hash of what one process has reserved of a limit and has not settled yet.
+    pub fn reserved(&self, process: &str) -> String {
+        format!("{}:{{llm}}:reserved:{process}", self.prefix)
+    }
+
+    /// Hash of what naming has cost a run, and of what it may cost.
+    pub fn ledger(&self, run: &RunId) -> String {
+        format!("{}:{{llm}}:ledger:{run}", self.prefix)
+    }
+
+    /// Hash of what naming has cost on which day, all runs together.
+    pub fn days(&self) -> String {
+        format!("{}:{{llm}}:days", self.prefix)
     }
 
     /// The keys of one partition of one kind of queue.

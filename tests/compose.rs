@@ -628,6 +628,7 @@ fn what_the_container_files_ask_for_gets_neither_into_git_nor_into_an_image() {
             "workers",
             "scheduler",
             "benches",
+            "tests/endpoint",
         ];
         assert!(source.contains(&name), "{name} is no source");
     }

@@ -144,8 +144,10 @@ fn show(bar: &ProgressBar, status: &RunStatus) {
 
 /// What of a run is paused, if anything is: itself, or lanes that its jobs are in.
 pub fn paused(status: &RunStatus) -> Option<String> {
-    if status.record.state == RunState::Paused {
-        return Some("paused".into());
+    match status.record.state {
+        RunState::Paused => return Some("paused".into()),
+        RunState::Budget => return Some("what naming may cost is spent".into()),
+        _ => {}
     }
     let lanes: Vec<String> = status
         .paused_lanes

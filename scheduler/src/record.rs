@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
+use sojourn::naming::{LedgerEntry, Money};
 use sojourn::queue::{Kind, Lane};
 use sojourn::run::{Epoch, RunId};
 
@@ -18,6 +19,8 @@ pub enum RunState {
     Planning,
     /// Its jobs are being queued and worked on.
     Running,
+    /// What naming may cost is spent; names wait until it is raised, or the day is over.
+    Budget,
     /// Somebody paused it; nothing is planned or worked on until it is resumed.
     Paused,
     /// Every job is finished; those that are dead are counted.
@@ -33,7 +36,7 @@ impl RunState {
     pub fn is_over(self) -> bool {
         !matches!(
             self,
-            RunState::Planning | RunState::Running | RunState::Paused
+            RunState::Planning | RunState::Running | RunState::Budget | RunState::Paused
         )
     }
 
@@ -42,6 +45,7 @@ impl RunState {
         match self {
             RunState::Planning => "planning",
             RunState::Running => "running",
+            RunState::Budget => "budget",
             RunState::Paused => "paused",
             RunState::Done => "done",
             RunState::Failed => "failed",
@@ -50,8 +54,8 @@ impl RunState {
     }
 
     fn parse(text: &str) -> Option<RunState> {
-        use RunState::{Cancelled, Done, Failed, Paused, Planning, Running};
-        [Planning, Running, Paused, Done, Failed, Cancelled]
+        use RunState::{Budget, Cancelled, Done, Failed, Paused, Planning, Running};
+        [Planning, Running, Budget, Paused, Done, Failed, Cancelled]
             .into_iter()
             .find(|s| s.as_str() == text)
     }
@@ -88,11 +92,13 @@ pub struct RunRecord {
     pub created: Timestamp,
     /// When it ended.
     pub finished: Option<Timestamp>,
+    /// What naming may cost it; none: whatever it takes.
+    pub budget: Option<Money>,
     /// Why it failed.
     pub error: Option<String>,
     /// What it is waiting for before it can be planned.
     pub waiting: Option<String>,
-    /// How often it has begun again, because Redis had lost jobs or somebody asked for it.
+    /// How often it has restarted, because Redis had lost jobs or somebody asked for it.
     pub restarts: u64,
 }
 
@@ -126,6 +132,8 @@ pub struct RunStatus {
     pub pending: u64,
     /// Naming jobs that are not finished.
     pub naming_pending: u64,
+    /// What naming has cost.
+    pub ledger: LedgerEntry,
     /// Everything that the jobs counted, by name.
     pub counts: BTreeMap<String, u64>,
     /// Jobs that Redis has lost and that could not be queued again.
@@ -170,14 +178,18 @@ impl RunRecord {
             Timestamp::from_millisecond(milliseconds).map_err(|error| format!("{name}: {error}"))
         };
         let state = text("state").unwrap_or_default();
+        let request: Option<Request> = match text("request") {
+            Some(json) => Some(serde_json::from_str(&json).map_err(|e| format!("request: {e}"))?),
+            None => None,
+        };
+        let asked = request.as_ref().and_then(|request| request.budget);
         Ok(RunRecord {
             id,
-            request: match text("request") {
-                Some(json) => {
-                    Some(serde_json::from_str(&json).map_err(|e| format!("request: {e}"))?)
-                }
-                None => None,
+            budget: match text("budget") {
+                Some(text) => Some(text.parse().map_err(|_| format!("budget is {text:?}"))?),
+                None => asked,
             },
+            request,
             state: RunState::parse(&state).ok_or_else(|| format!("state is {state:?}"))?,
             epoch: Epoch(number("epoch")?),
             dataset_id: text("dataset_id"),

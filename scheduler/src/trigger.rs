@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sojourn::journey::JourneyParams;
+use sojourn::naming::Money;
 use sojourn::queue::Lane;
 
 /// What a run is to do.
@@ -26,6 +27,9 @@ pub struct Request {
     pub parameters: JourneyParams,
     /// Seconds until results expire; none: they stay.
     pub ttl_seconds: Option<u64>,
+    /// What naming may cost, to begin with; none: whatever it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Money>,
 }
 
 /// What a run is called.
@@ -59,7 +63,7 @@ pub struct InvalidRequest(String);
 pub const LONGEST_TTL: u64 = 100 * 365 * 24 * 3600;
 
 /// The fields that a request may have.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "kind",
     "dataset",
     "cohort",
@@ -67,6 +71,7 @@ const FIELDS: [&str; 7] = [
     "lane",
     "parameters",
     "ttl",
+    "budget",
 ];
 
 impl Request {
@@ -134,6 +139,10 @@ impl Request {
                 ));
             }
         };
+        let budget = field("budget")
+            .map(str::parse::<Money>)
+            .transpose()
+            .map_err(|error| InvalidRequest(format!("budget {error}")))?;
         Ok(Request {
             kind,
             dataset: dataset.into(),
@@ -141,6 +150,7 @@ impl Request {
             lane,
             parameters,
             ttl_seconds,
+            budget,
         })
     }
 
@@ -171,6 +181,9 @@ impl Request {
         }
         if let Some(seconds) = self.ttl_seconds {
             fields.push(("ttl", seconds.to_string()));
+        }
+        if let Some(budget) = self.budget {
+            fields.push(("budget", budget.to_string()));
         }
         fields
     }
@@ -221,6 +234,7 @@ mod tests {
             lane: Lane::Low,
             parameters: JourneyParams::plain(),
             ttl_seconds: Some(60),
+            budget: Some("12.5".parse().unwrap()),
         };
         let fields = request
             .to_fields()
@@ -261,5 +275,7 @@ mod tests {
             let lifetime = [("kind", "backfill"), ("dataset", "d"), ("ttl", ttl)];
             assert!(refusal(&lifetime).contains("ttl"), "{ttl}");
         }
+        let budget = [("kind", "backfill"), ("dataset", "d"), ("budget", "-1")];
+        assert!(refusal(&budget).starts_with("budget must be"));
     }
 }

@@ -211,6 +211,7 @@ impl Coded for LlmError {
             LlmError::Busy { .. } => Code::ModelBusy,
             LlmError::Unreadable { .. } => Code::NoModel,
             LlmError::Refused { .. } => Code::ModelRefuses,
+            LlmError::OverBudget { .. } | LlmError::Unpriced => Code::OverBudget,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::answer::{check, parse};
 use super::batch::{BatchOptions, Batches};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::grounding::Heard;
+use super::limits::{Account, LimitOptions};
 use super::prompt::{Asked, AskedUser, messages, schema};
 use super::taken::Taken;
 use super::terms::name_besides;
@@ -80,6 +81,16 @@ impl LlmNamer {
         self
     }
 
+    /// Shares limits with all processes that ask the same model of the same endpoint.
+    pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        self.transport.share_limits(redis, options);
+    }
+
+    /// Tells the limits what is known of calls, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        self.transport.flush().await
+    }
+
     pub(super) fn batch_size(&self) -> usize {
         self.journeys_per_call
     }
@@ -89,6 +100,7 @@ impl LlmNamer {
     pub(super) async fn name(
         &self,
         users: &[Unnamed<'_>],
+        account: &Account,
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         let mut counts = NamingCounts::default();
         let mut found: Found = users
@@ -113,7 +125,7 @@ impl LlmNamer {
                     (places, taken.unwrap_or_default())
                 })
                 .collect();
-            let answers = self.ask(users, groups, &mut counts).await?;
+            let answers = self.ask(users, groups, account, &mut counts).await?;
             let heard = Heard::of(batch.iter().map(|&(user, at)| users[user].journeys[at]));
             let mut failed: Vec<Place> = Vec::new();
             for &(user, journey) in &batch {
@@ -183,6 +195,7 @@ impl LlmNamer {
         &self,
         users: &[Unnamed<'_>],
         groups: Vec<Group<'_>>,
+        account: &Account,
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
         let mut asked: Vec<AskedUser<'_>> = Vec::new();
@@ -201,7 +214,7 @@ impl LlmNamer {
             asked.push(AskedUser { journeys, taken });
         }
         let question = self.question(messages(&asked), places.len());
-        let reply = self.transport.ask(&question).await?;
+        let reply = self.transport.ask(&question, account).await?;
         counts.calls += 1;
         match reply {
             Reply::Answer {

@@ -4,7 +4,10 @@ mod answer;
 mod batch;
 mod endpoint;
 mod grounding;
+mod ledger;
+mod limits;
 mod llm;
+mod money;
 mod prompt;
 mod taken;
 mod terms;
@@ -14,10 +17,14 @@ mod words;
 pub use answer::Rejection;
 pub use batch::BatchOptions;
 pub use endpoint::{Fallback, LlmError, LlmOptions, Patience};
+pub use ledger::{Exhausted, Ledger, LedgerEntry};
+pub use limits::{Account, Denied, Expected, Headers, LimitOptions, Limits, Permit, Spent, Timing};
 pub use llm::LlmNamer;
+pub use money::{InvalidMoney, Money, Prices, Usage};
 pub use terms::name_of_terms;
 
 use self::taken::Taken;
+use crate::connection::Redis;
 use crate::journey::{Journey, NameSource};
 
 /// How journeys get their names.
@@ -96,7 +103,8 @@ impl Namer {
         }
     }
 
-    /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`.
+    /// Names the journeys of some users; `users[u].journeys[j]` gets `names[u][j]`. What that costs goes
+    /// to the ledger of the account, by and by: see [`Namer::flush`].
     ///
     /// # Errors
     /// When the model cannot be asked. What it answers is never an error: a journey whose answers
@@ -104,13 +112,33 @@ impl Namer {
     pub async fn name(
         &self,
         users: &[Unnamed<'_>],
+        account: &Account,
     ) -> Result<(Vec<Vec<Name>>, NamingCounts), LlmError> {
         match self {
             Namer::Terms => {
                 let names = users.iter().map(of_terms).collect();
                 Ok((names, NamingCounts::default()))
             }
-            Namer::Llm(namer) => namer.name(users).await,
+            Namer::Llm(namer) => namer.name(users, account).await,
+        }
+    }
+
+    /// Shares limits with all processes that ask the same model of the same endpoint.
+    pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        match self {
+            Namer::Terms => {}
+            Namer::Llm(namer) => namer.share_limits(redis, options),
+        }
+    }
+
+    /// Writes what calls have cost to the ledgers of their runs, if it is not there yet.
+    ///
+    /// # Errors
+    /// When Redis fails. It is written the next time, as long as the process lives.
+    pub async fn flush(&self) -> Result<(), redis::RedisError> {
+        match self {
+            Namer::Terms => Ok(()),
+            Namer::Llm(namer) => namer.flush().await,
         }
     }
 }

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::batch::Batches;
 use super::endpoint::{Endpoint, LlmError, Patience, Reply};
+use super::limits::{Account, LimitOptions};
+use crate::connection::Redis;
 
 /// How questions reach a model.
 #[derive(Debug)]
@@ -23,10 +25,26 @@ impl Transport {
         }
     }
 
-    pub(super) async fn ask(&self, question: &Value) -> Result<Reply, LlmError> {
+    /// Shares limits with all processes that ask the same.
+    pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
         match self {
-            Transport::Calls(endpoint) => endpoint.ask(question).await,
-            Transport::Batches(batches) => batches.ask(question).await,
+            Transport::Calls(endpoint) => endpoint.share_limits(redis, options),
+            Transport::Batches(batches) => batches.share_limits(redis, options),
+        }
+    }
+
+    /// Tells the limits what is known of questions, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        match self {
+            Transport::Calls(endpoint) => endpoint.flush().await,
+            Transport::Batches(batches) => batches.flush().await,
+        }
+    }
+
+    pub(super) async fn ask(&self, question: &Value, account: &Account) -> Result<Reply, LlmError> {
+        match self {
+            Transport::Calls(endpoint) => endpoint.ask(question, account).await,
+            Transport::Batches(batches) => batches.ask(question, account).await,
         }
     }
 }

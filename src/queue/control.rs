@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::{AsyncCommands, Script};
 
-use super::storage::GROUP;
+use super::group::GROUP;
 use super::{KEEP_RUNS, Lane, Queue, QueueError};
 use crate::run::RunId;
 
@@ -152,6 +152,20 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    /// How many jobs of a run are parked.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn parked(&self, run: &RunId) -> Result<u64, QueueError> {
+        let mut parked = 0;
+        for partition in 0..self.partitions() {
+            let key = self.keys(partition).parked(run);
+            let of_partition: u64 = self.redis.commands().xlen(key).await?;
+            parked += of_partition;
+        }
+        Ok(parked)
     }
 
     async fn mark(&self, run: &RunId, mark: Mark) -> Result<(), QueueError> {

@@ -16,7 +16,8 @@ use faulty::Faulty;
 use serde_json::Value;
 use sojourn::connection::Redis;
 use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
-use sojourn::naming::{BatchOptions, LlmError, LlmNamer, LlmOptions, Namer, Unnamed};
+use sojourn::naming::{Account, BatchOptions, LlmError, LlmNamer, LlmOptions, Namer, Unnamed};
+use sojourn::run::RunId;
 
 /// Short, since nobody takes a day here; the lease is long enough for a busy machine to make a batch
 /// of a few questions, where a test does not say otherwise.
@@ -72,9 +73,14 @@ async fn name(namer: &Namer, terms: &[&str]) -> Result<Vec<(String, NameSource)>
         journeys: journeys.iter().collect(),
         taken: vec![],
     };
-    let (names, _) = namer.name(&[unnamed]).await?;
+    let (names, _) = namer.name(&[unnamed], &account()).await?;
     let names = names.into_iter().flatten();
     Ok(names.map(|name| (name.name, name.source)).collect())
+}
+
+fn account() -> Account {
+    let run = RunId::parse("1763947200000-0").unwrap();
+    Account { run }
 }
 
 fn good(terms: &[&str]) -> Vec<(String, NameSource)> {

@@ -246,7 +246,7 @@ async fn no_two_journeys_of_a_user_share_a_name_made_of_terms() {
             journeys: journeys.iter().collect(),
             taken: taken.clone(),
         };
-        let (names, _) = namer.name(&[user]).await.unwrap();
+        let (names, _) = namer.name(&[user], &crate::account()).await.unwrap();
         let names: Vec<(&str, NameSource)> = names[0]
             .iter()
             .map(|name| (name.name.as_str(), name.source))

@@ -1,11 +1,16 @@
 //! Names by a language model, against an endpoint that misbehaves as real ones do.
 
 mod answers;
+mod budget;
 mod endpoint;
 mod fallback;
 mod jobs;
+mod limits;
+mod ordeal;
 mod programs;
 
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/mod.rs"]
@@ -17,8 +22,9 @@ use std::time::Duration;
 use llm::{Endpoint, Question, Turn, answers};
 use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
 use sojourn::naming::{
-    LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
+    Account, LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
 };
+use sojourn::run::RunId;
 
 const KEY: &str = "sk-do-not-print-me";
 
@@ -86,7 +92,12 @@ async fn name(
             taken: vec![],
         })
         .collect();
-    namer.name(&unnamed).await
+    namer.name(&unnamed, &account()).await
+}
+
+fn account() -> Account {
+    let run = RunId::parse("1763947200000-0").unwrap();
+    Account { run }
 }
 
 /// Names and sources of one user.

@@ -68,8 +68,9 @@ async fn a_worker_writes_the_names_of_a_model_to_redis_whatever_titles_say() {
     let run = support::json(&output);
     let count = |name: &str| run["counts"][name].as_u64().unwrap_or(0);
     assert_eq!((count("named"), count("names_fallback")), (61, 1), "{run}");
-    assert_eq!(count("llm_calls"), endpoint.questions().len() as u64);
-    assert_eq!(count("llm_tokens_in"), 10 * count("llm_calls"));
+    let ledger = |name: &str| run["ledger"][name].as_u64().unwrap_or(0);
+    assert_eq!(ledger("calls"), endpoint.questions().len() as u64);
+    assert_eq!(ledger("tokens_in"), 10 * ledger("calls"));
 
     let reader = JourneyReader::connect(&server.url()).await.unwrap();
     let mut users: Vec<String> = (0..30).map(|user| format!("u{user}")).collect();
@@ -219,6 +220,10 @@ fn what_is_wrong_with_the_usage_of_a_model_is_said_whether_or_not_there_is_a_red
         message.contains("--fallback-endpoint \"c\" is not a URL"),
         "{message}"
     );
+    for half in [["--price-input", "1"], ["--money-per-day", "5"]] {
+        assert!(refused(&half).contains("--price-output"));
+    }
+    assert!(refused(&["--money-per-day", "much"]).contains("amount of money"));
     let message = refused(&["--endpoint", "me:secret@host/v1", "--model", "m"]);
     assert!(message.contains("is not a URL"), "{message}");
     assert!(!message.contains("secret"), "{message}");

@@ -106,6 +106,7 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
         lane: Lane::Low,
         parameters: JourneyParams::default(),
         ttl_seconds: None,
+        budget: None,
     };
     register.create(&run(), &Ok(request)).await.unwrap();
     assert!(

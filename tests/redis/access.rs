@@ -3,6 +3,7 @@
 use redis::Value;
 
 use crate::deployment::{Access, assert_counted_once};
+use crate::llm::{Endpoint, answers};
 use crate::support::{Node, Running, Server, root, said, small_dataset};
 
 /// Users of the dataset, one in each shard.
@@ -70,12 +71,24 @@ fn work_of_every_role(server: &Server) {
     let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
     let [scheduler, extract, name] =
         ["scheduler", "extract", "name"].map(|role| access(server, &format!("sojourn-{role}")));
+    let endpoint = Endpoint::start(answers);
+    let url = endpoint.url();
+    let model = format!(
+        "name --endpoint {url} --model fake --calls-at-once 4 --price-input 1 --price-output 1 \
+         --money-per-day 1000"
+    );
+    let model: Vec<&str> = model.split(' ').collect();
     let _processes: [Running; 3] = [
         scheduler.start("sojourn", &["serve"]),
         extract.start("sojourn-worker", &["extract"]),
-        name.start("sojourn-worker", &["name"]),
+        name.start("sojourn-worker", &model),
     ];
-    let status = scheduler.ask(&["backfill", &dataset, "--watch"]);
+    let status = scheduler.ask(&["backfill", &dataset, "--watch", "--budget", "1000"]);
+    assert_eq!(
+        status["ledger"]["calls"],
+        endpoint.questions().len(),
+        "{status}"
+    );
     assert_counted_once(&status, USERS);
     let run = status["id"].as_str().unwrap();
     let repaired = scheduler.ask(&["repair", run, "--watch"]);
@@ -91,6 +104,7 @@ fn work_of_every_role(server: &Server) {
         &["resume", "--lane", "low"],
         &["dead", "list"],
         &["dead", "drop", "--all"],
+        &["budget", run, "2000"],
         &["cancel", run],
         &["cancel", "--all"],
         &["show", "u1"],
@@ -148,6 +162,8 @@ fn a_user_may_not_do_what_is_not_its_part() {
         ("scheduler", "CONFIG SET maxmemory 1"),
         ("extract", "FLUSHALL"),
         ("name", "ACL LIST"),
+        ("scheduler", "HSET sj:{llm}:days 20781 0"),
+        ("extract", "HSET sj:{llm}:ledger:1-0 money 0"),
     ];
     for (role, command) in forbidden {
         let tried = format!("ACL DRYRUN sojourn-{role} {command}");

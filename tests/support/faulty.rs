@@ -4,11 +4,12 @@
 #![allow(dead_code)]
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::support::{Running, command};
+use super::support::{Running, command, ingest, said};
 
 pub struct Faulty {
     _process: Running,
@@ -55,4 +56,27 @@ impl Faulty {
         let report = self.client.get(url).send().await.expect("it listens");
         report.json().await.expect("a report")
     }
+}
+
+/// A dataset of users with two journeys each, of which no two are alike.
+pub fn distinct_dataset(folder: &Path, users: u64) -> String {
+    let mut items = String::from("item_id,title,description\n");
+    let mut interactions = String::from("user_id,item_id,timestamp,weight\n");
+    for user in 0..users {
+        for n in 0..6 {
+            items.push_str(&format!(
+                "uke{user}-{n},Ukulele fingerstyle lesson {user} part {n},Fingerpicking chords\n\
+                 hyd{user}-{n},Hydroponic lettuce tower {user} part {n},Nutrient solution pump\n"
+            ));
+            let time = 1_760_000_000 + n * 86_400 + user;
+            interactions.push_str(&format!("u{user},uke{user}-{n},{time},1\n"));
+            interactions.push_str(&format!("u{user},hyd{user}-{n},{},1\n", time + 40));
+        }
+    }
+    std::fs::write(folder.join("items.csv"), items).expect("room on disk");
+    std::fs::write(folder.join("interactions.csv"), interactions).expect("room on disk");
+    let out = folder.join("dataset");
+    let output = ingest(folder, &out, &["--users-per-shard", "10"]);
+    assert!(output.status.success(), "{}", said(&output));
+    out.display().to_string()
 }

@@ -21,6 +21,7 @@ pub fn backfill(dataset: &Path) -> Request {
         lane: Lane::Low,
         parameters: JourneyParams::default(),
         ttl_seconds: None,
+        budget: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sojourn-worker`: extraction and naming workers.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{BatchOptions, Fallback, LlmNamer, LlmOptions, Namer};
+use sojourn::naming::{
+    BatchOptions, Fallback, LimitOptions, LlmNamer, LlmOptions, Money, Namer, Prices,
+};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Lane, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
@@ -132,14 +134,9 @@ struct NamingArgs {
         value_name = "N"
     )]
     journeys_per_call: usize,
-    /// Calls per minute that this process makes, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
-        default_value = "600",
-        value_name = "N"
-    )]
-    requests_per_minute: NonZeroU32,
+    /// What all naming workers together may ask of the endpoint.
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     fallback: FallbackArgs,
     /// Which jobs to take, and how to ask about them
@@ -205,7 +202,7 @@ struct FallbackArgs {
     /// File that holds the second endpoint's key
     #[arg(long, env = "SOJOURN_LLM_FALLBACK_API_KEY_FILE", value_name = "FILE")]
     fallback_api_key_file: Option<PathBuf>,
-    /// Calls per minute to the second endpoint that this process makes, at most
+    /// Calls to the second endpoint in any minute that all workers together make, at most
     #[arg(
         long,
         env = "SOJOURN_LLM_FALLBACK_REQUESTS_PER_MINUTE",
@@ -213,6 +210,69 @@ struct FallbackArgs {
         value_name = "N"
     )]
     fallback_requests_per_minute: NonZeroU32,
+}
+
+/// Limits of all processes that ask the same model of the same endpoint.
+#[derive(Args)]
+struct LimitArgs {
+    /// Calls in any minute that all workers together make, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_REQUESTS_PER_MINUTE",
+        default_value = "600",
+        value_name = "N"
+    )]
+    requests_per_minute: NonZeroU32,
+    /// Tokens that they send in any minute, at most
+    #[arg(long, env = "SOJOURN_LLM_INPUT_TOKENS_PER_MINUTE", value_name = "N")]
+    input_tokens_per_minute: Option<NonZeroU64>,
+    /// Tokens that they receive in any minute, at most
+    #[arg(long, env = "SOJOURN_LLM_OUTPUT_TOKENS_PER_MINUTE", value_name = "N")]
+    output_tokens_per_minute: Option<NonZeroU64>,
+    /// Calls that they have under way at any time, at most
+    #[arg(long, env = "SOJOURN_LLM_CALLS_AT_ONCE", value_name = "N")]
+    calls_at_once: Option<NonZeroU32>,
+    /// Money that all runs together may cost in a day (UTC), in the currency of the prices
+    #[arg(long, env = "SOJOURN_LLM_MONEY_PER_DAY", value_name = "AMOUNT")]
+    money_per_day: Option<Money>,
+    /// What a million tokens of questions cost; with --price-output, so that money can be counted
+    #[arg(long, env = "SOJOURN_LLM_PRICE_INPUT", value_name = "AMOUNT")]
+    price_input: Option<Money>,
+    /// The same of those that the provider had in its cache [default: as much as others]
+    #[arg(long, env = "SOJOURN_LLM_PRICE_CACHED", value_name = "AMOUNT")]
+    price_cached: Option<Money>,
+    /// What a million tokens of answers cost
+    #[arg(long, env = "SOJOURN_LLM_PRICE_OUTPUT", value_name = "AMOUNT")]
+    price_output: Option<Money>,
+}
+
+impl LimitArgs {
+    fn options(&self) -> Result<LimitOptions, SettingsError> {
+        let prices = self.price_input.zip(self.price_output);
+        let needs_prices = [
+            self.price_input,
+            self.price_output,
+            self.price_cached,
+            self.money_per_day,
+        ];
+        if prices.is_none() && needs_prices.iter().any(Option::is_some) {
+            let needs = "money can be counted where both --price-input and --price-output are given \
+                         (or SOJOURN_LLM_PRICE_INPUT and SOJOURN_LLM_PRICE_OUTPUT)";
+            return Err(SettingsError::Usage(needs.into()));
+        }
+        Ok(LimitOptions {
+            requests_per_minute: self.requests_per_minute,
+            input_tokens_per_minute: self.input_tokens_per_minute,
+            output_tokens_per_minute: self.output_tokens_per_minute,
+            calls_at_once: self.calls_at_once,
+            money_per_day: self.money_per_day,
+            prices: prices.map(|(input, output)| Prices {
+                input,
+                cached: self.price_cached.unwrap_or(input),
+                output,
+            }),
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -236,9 +296,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
-            let model = model(&naming)?;
+            let (model, limits) = (model(&naming)?, naming.limits.options()?);
             let (redis, queues) = connect(&cli.redis).await?;
-            let work = NamingWorker::new(&redis, namer(model, &naming, &redis)?);
+            let mut namer = namer(model, &naming, &redis)?;
+            namer.share_limits(&redis, limits);
+            let work = NamingWorker::new(&redis, namer);
             let queue = queues.name.taking(naming.lane.lanes());
             let usual = naming.lane.concurrency();
             let mut options = worker.options(Kind::Name, naming.concurrency.unwrap_or(usual));
@@ -317,7 +379,7 @@ fn model(args: &NamingArgs) -> anyhow::Result<Option<LlmOptions>> {
         model: model.clone(),
         api_key: settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?,
         journeys_per_call: args.journeys_per_call,
-        requests_per_minute: args.requests_per_minute,
+        requests_per_minute: args.limits.requests_per_minute,
         fallback: fallback(&args.fallback)?,
     };
     // Says what is wrong with it.

@@ -1,5 +1,7 @@
 //! The naming worker: new and changed journeys of some users get names.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use sojourn::code::{Code, Coded};
@@ -7,7 +9,7 @@ use sojourn::connection::Redis;
 use sojourn::health::Contact;
 use sojourn::job::{NameJob, UserToName};
 use sojourn::journey::Journey;
-use sojourn::naming::{LlmError, Namer, NamingCounts, Unnamed};
+use sojourn::naming::{Account, LlmError, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
 use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
@@ -19,6 +21,9 @@ use crate::patience::Patience;
 /// How often a user is looked at whose journeys somebody changed while they were named. Only a run
 /// or a worker that took the job over does that, so the second look is already rare.
 const MAX_LOOKS: usize = 8;
+
+/// How long a job waits that has no money, if no scheduler parks it.
+const LOOK_FOR_MONEY: Duration = Duration::from_secs(60);
 
 /// Names journeys.
 pub struct NamingWorker {
@@ -91,6 +96,7 @@ impl NamingWorker {
     async fn name(
         &self,
         batch: Vec<Waiting>,
+        account: &Account,
         tally: &mut Tally,
         patience: &Mutex<Patience<'_>>,
     ) -> Result<Vec<UserToName>, Failure> {
@@ -105,7 +111,8 @@ impl NamingWorker {
                 }
             })
             .collect();
-        let (names, cost) = self.namer.name(&unnamed).await.map_err(naming_failure)?;
+        let named = self.namer.name(&unnamed, account).await;
+        let (names, cost) = named.map_err(naming_failure)?;
         tally.cost += cost;
         let named: Vec<(String, Epoch, Vec<NewName>)> = batch
             .iter()
@@ -145,6 +152,7 @@ impl NamingWorker {
         &self,
         mut users: Vec<UserToName>,
         epoch: Epoch,
+        account: &Account,
         patience: &Mutex<Patience<'_>>,
     ) -> Result<Tally, Failure> {
         let mut tally = Tally::new(epoch);
@@ -153,7 +161,8 @@ impl NamingWorker {
             users = Vec::new();
             while !waiting.is_empty() {
                 let rest = waiting.split_off(users_for(&waiting, self.namer.batch_size()));
-                users.extend(self.name(waiting, &mut tally, patience).await?);
+                let changed = self.name(waiting, account, &mut tally, patience).await;
+                users.extend(changed?);
                 waiting = rest;
             }
             if users.is_empty() {
@@ -197,12 +206,31 @@ impl Work for NamingWorker {
         stop: &CancellationToken,
         contact: Contact,
     ) -> Result<Counts, Failure> {
+        let done = self.name_all(lease, stop, contact).await;
+        // Before the job is settled, whatever became of it: a run that is over has all of its ledger.
+        if let Err(error) = self.namer.flush().await {
+            tracing::warn!(code = %Coded::code(&error), %error, "cannot write what calls have cost; it is written later");
+        }
+        done
+    }
+}
+
+impl NamingWorker {
+    async fn name_all(
+        &self,
+        lease: &Lease,
+        stop: &CancellationToken,
+        contact: Contact,
+    ) -> Result<Counts, Failure> {
+        let account = Account {
+            run: lease.run.clone(),
+        };
         let patience = Mutex::new(Patience { stop, contact });
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         let parts = self.parts(job.users).into_iter();
         let mut parts: FuturesUnordered<_> = parts
-            .map(|users| self.finish(users, job.epoch, &patience))
+            .map(|users| self.finish(users, job.epoch, &account, &patience))
             .collect();
         let mut tally = Tally::new(job.epoch);
         let mut failure = None;
@@ -252,6 +280,11 @@ fn naming_failure(error: LlmError) -> Failure {
         LlmError::Busy { retry_after, .. } => Failure::Busy {
             error: error.with_code(),
             after: retry_after,
+        },
+        // The scheduler parks the run's jobs meanwhile, until there is money again.
+        LlmError::OverBudget { .. } | LlmError::Unpriced => Failure::Busy {
+            error: error.with_code(),
+            after: Some(LOOK_FOR_MONEY),
         },
         // Unlike a busy endpoint, a wrong one never gets better: such attempts are counted.
         error if error.is_transient() => Failure::Transient(error.with_code()),
@@ -309,9 +342,6 @@ impl Tally {
         vec![
             ("named", self.named),
             ("names_outdated", self.names_outdated),
-            ("llm_calls", self.cost.calls),
-            ("llm_tokens_in", self.cost.tokens_in),
-            ("llm_tokens_out", self.cost.tokens_out),
             ("llm_answers_cut", self.cost.cut),
             ("names_rejected", self.cost.rejected),
             ("names_kept", self.cost.kept),

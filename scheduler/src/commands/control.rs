@@ -1,7 +1,8 @@
-//! `sojourn pause`, `resume` and `cancel`
+//! `sojourn pause`, `resume`, `cancel` and `budget`
 
 use anyhow::Result;
 use serde_json::json;
+use sojourn::naming::Money;
 use sojourn::queue::{Lane, Queue, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
@@ -99,6 +100,25 @@ pub async fn resume(redis: &RedisArgs, args: &PauseArgs, output: Output) -> Resu
             queue.resume_lane(lane).await?;
         }
         control.tell_lanes().await?;
+    }
+    control.session.close().await;
+    Ok(Done::Well)
+}
+
+pub async fn budget(
+    redis: &RedisArgs,
+    local: &LocalArgs,
+    id: &RunId,
+    amount: Money,
+    output: Output,
+) -> Result<Done> {
+    let control = Control::open(redis, local, output).await?;
+    let ledger = control.register.set_budget(id, amount).await?;
+    if output.json {
+        let spent = ledger.money;
+        println!("{}", json!({"run": id, "budget": amount, "money": spent}));
+    } else {
+        println!("run {id} may cost {amount}; {} is spent", ledger.money);
     }
     control.session.close().await;
     Ok(Done::Well)

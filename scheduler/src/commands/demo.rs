@@ -97,6 +97,7 @@ pub async fn demo(
         parameters: Default::default(),
         // Whoever names their own Redis finds nothing of the demo there a day later.
         ttl_seconds: Some(24 * 3600),
+        budget: None,
     };
     let run = inbox::submit(&session.redis, &request).await?;
     let quiet = output.quiet || output.json;

@@ -65,6 +65,9 @@ pub async fn run(cli: Cli) -> Result<Done> {
         Command::Cancel { target, local } => {
             control::cancel(&cli.redis, &local, &target, output).await
         }
+        Command::Budget { id, amount, local } => {
+            control::budget(&cli.redis, &local, &id, amount, output).await
+        }
         Command::Repair { id, watch, local } => {
             runs::repair(&cli.redis, &local, &id, watch, output).await
         }

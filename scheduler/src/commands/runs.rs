@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
+use sojourn::naming::{Exhausted, Money};
 use sojourn::queue::{Lane, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
@@ -82,6 +83,7 @@ fn request(kind: RunKind, dataset: &str, scope: Scope, args: &RunArgs) -> Result
         },
         parameters,
         ttl_seconds: args.ttl_days.map(|days| u64::from(days.get()) * 24 * 3600),
+        budget: args.budget,
     })
 }
 
@@ -115,7 +117,7 @@ async fn run(session: Session, request: Request, watch: bool, output: Output) ->
     work_on(session, id, watch, output).await
 }
 
-/// Lets a run begin again, and follows it likewise.
+/// Repairs a run, and follows it likewise.
 pub async fn repair(
     redis: &RedisArgs,
     local: &LocalArgs,
@@ -276,7 +278,7 @@ pub async fn show(
 
 fn ending(status: &RunStatus) -> Done {
     let well = match status.record.state {
-        RunState::Planning | RunState::Running | RunState::Paused => true,
+        RunState::Planning | RunState::Running | RunState::Budget | RunState::Paused => true,
         RunState::Done => status.dead() == 0 && status.lost == 0,
         RunState::Failed | RunState::Cancelled => false,
     };
@@ -308,7 +310,10 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
     if record.state == RunState::Paused {
         println!("  paused     `sojourn resume {}` lets it go on", record.id);
     }
-    if let Some(what) = (record.state != RunState::Paused)
+    if record.state == RunState::Budget {
+        println!("  budget     {}", why_it_waits(status));
+    }
+    if let Some(what) = matches!(record.state, RunState::Planning | RunState::Running)
         .then(|| progress::paused(status))
         .flatten()
     {
@@ -375,20 +380,53 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
             record.id
         );
     }
-    if count("llm_calls") > 0 {
+    print_ledger(status);
+    Ok(())
+}
+
+/// What a model was asked for a run, and what that has cost.
+fn print_ledger(status: &RunStatus) {
+    let (ledger, count) = (&status.ledger, |name: &str| status.count(name));
+    if ledger.calls > 0 || ledger.cache_hits > 0 {
         println!(
-            "  model      {} calls, {} tokens in, {} out, {} answers cut, {} names rejected; instead \
-             {} earlier names and {} of terms",
-            count("llm_calls"),
-            count("llm_tokens_in"),
-            count("llm_tokens_out"),
+            "  model      {} calls, {} of them again, {} elsewhere; {} tokens in, {} of them cached, {} \
+             out; {} names from the cache",
+            ledger.calls,
+            ledger.retries,
+            ledger.fallback_calls,
+            ledger.tokens_in,
+            ledger.tokens_cached,
+            ledger.tokens_out,
+            ledger.cache_hits
+        );
+        println!(
+            "             {} answers cut, {} names rejected; instead {} earlier names and {} of terms",
             count("llm_answers_cut"),
             count("names_rejected"),
             count("names_kept"),
             count("names_fallback")
         );
     }
-    Ok(())
+    match status.record.budget {
+        Some(budget) => println!("  money      {} of {budget}", ledger.money),
+        None if ledger.money > Money::default() => println!("  money      {}", ledger.money),
+        None => {}
+    }
+}
+
+/// Why the names of a run wait for money, and what to do.
+fn why_it_waits(status: &RunStatus) -> String {
+    let id = &status.record.id;
+    match status.ledger.exhausted {
+        Some(Exhausted::Day(_)) => {
+            "that of the day is spent; the run goes on tomorrow (UTC)".to_owned()
+        }
+        Some(Exhausted::Unpriced) => format!(
+            "a worker does not know what tokens cost: give naming workers --price-input and \
+             --price-output, then `sojourn resume {id}`"
+        ),
+        _ => format!("`sojourn budget {id} AMOUNT` raises it, and the run goes on"),
+    }
 }
 
 fn kind(kind: RunKind) -> &'static str {

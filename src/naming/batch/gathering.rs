@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 use super::lines::{self, Answered};
 use super::token::{QuestionId, Token};
 use crate::naming::endpoint::{LlmError, Reply};
+use crate::naming::limits::Account;
+use crate::naming::money::Usage;
 
 /// Most questions of a batch: what the provider takes.
 const MAX_QUESTIONS: usize = 50_000;
@@ -25,6 +27,8 @@ pub(super) type Asker = oneshot::Sender<Result<Reply, LlmError>>;
 pub(super) struct Asked {
     id: QuestionId,
     question: Value,
+    /// Who pays for it: whoever asked first.
+    account: Account,
     /// The batch that had no answer.
     instead_of: Option<Token>,
     attempts: u32,
@@ -39,18 +43,24 @@ pub(super) struct Gathering {
 }
 
 impl Asked {
-    pub(super) fn new(question: Value, asker: Asker) -> Asked {
+    pub(super) fn new(question: Value, account: Account, asker: Asker) -> Asked {
         Asked {
             id: QuestionId::of(&question),
             question,
+            account,
             instead_of: None,
             attempts: 0,
             askers: vec![asker],
         }
     }
 
+    /// What it is, and who pays for it.
+    pub(super) fn bill(&self) -> (&Value, &Account) {
+        (&self.question, &self.account)
+    }
+
     /// An answer to all who want it. Who does not wait any more asks again some time, and finds it.
-    fn answer(self, reply: impl Fn() -> Result<Reply, LlmError>) {
+    pub(super) fn answer(self, reply: impl Fn() -> Result<Reply, LlmError>) {
         for asker in self.askers {
             let _ = asker.send(reply());
         }
@@ -122,6 +132,24 @@ impl Gathering {
         lines.collect::<String>().into_bytes()
     }
 
+    /// Takes out the questions, one by one.
+    pub(super) fn into_questions(self) -> impl Iterator<Item = Asked> {
+        self.questions.into_values()
+    }
+
+    /// What the answered questions took, and who pays for it.
+    pub(super) fn bills<'a>(
+        &'a self,
+        answers: &'a HashMap<QuestionId, Answered>,
+    ) -> impl Iterator<Item = (QuestionId, &'a Account, Usage)> {
+        self.questions.iter().filter_map(|(id, asked)| {
+            let Answered::Reply(_, usage) = answers.get(id)? else {
+                return None;
+            };
+            Some((*id, &asked.account, usage.unwrap_or_default()))
+        })
+    }
+
     /// Hands out what a batch that is over has answered. Returns what it has not, to be asked again. A
     /// refusal of a batch that was found (not `is_ours`) may be one of yesterday, which somebody has
     /// mended: that is asked again, too.
@@ -134,8 +162,16 @@ impl Gathering {
         let mut again = Vec::new();
         for (id, mut asked) in self.questions {
             let reason = match answers(&id) {
-                Some(Answered::Reply(reply)) => {
+                Some(Answered::Reply(reply, _)) => {
                     asked.answer(|| Ok(reply.clone()));
+                    continue;
+                }
+                Some(Answered::Declined { reason }) => {
+                    asked.answer(|| {
+                        Ok(Reply::Declined {
+                            reason: reason.clone(),
+                        })
+                    });
                     continue;
                 }
                 Some(Answered::Refused(failure)) if !is_ours => failure.reason,

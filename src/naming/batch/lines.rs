@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::token::QuestionId;
 use crate::naming::endpoint::{COMPLETIONS, Completion, Failure, HttpFailure, Reply, Role, Then};
+use crate::naming::money::Usage;
 
 /// Longest excerpt of what a line says, in characters.
 const MAX_EXCERPT: usize = 200;
@@ -15,8 +16,10 @@ const MAX_EXCERPT: usize = 200;
 /// What became of a question in a batch.
 #[derive(Debug)]
 pub(super) enum Answered {
-    /// It was answered, or is declined.
-    Reply(Reply),
+    /// It was answered, which took as much as the provider counted.
+    Reply(Reply, Option<Usage>),
+    /// It is declined.
+    Declined { reason: String },
     /// It was not, and may be in another batch.
     Not { reason: String },
     /// And neither will it be in another.
@@ -91,7 +94,10 @@ impl Line {
         let said = excerpt(&response.body);
         if status.is_success() {
             return match serde_json::from_value::<Completion>(response.body) {
-                Ok(completion) => Answered::Reply(completion.into()),
+                Ok(completion) => {
+                    let usage = completion.usage();
+                    Answered::Reply(completion.into(), usage)
+                }
                 Err(error) => Answered::Not {
                     reason: format!("{error}: {said}"),
                 },
@@ -105,7 +111,7 @@ impl Line {
         let failure = failure.explained(form_is_known, &said, Role::First);
         let reason = failure.reason.clone();
         match failure.class.policy().then {
-            Then::Split | Then::Isolate => Answered::Reply(Reply::Declined { reason }),
+            Then::Split | Then::Isolate => Answered::Declined { reason },
             Then::PutOff | Then::Fail => Answered::Not { reason },
             Then::Elsewhere => Answered::Refused(failure),
         }
@@ -128,8 +134,8 @@ mod tests {
             .map(|(id, answered)| {
                 let id = id.to_string()[31..].parse().unwrap();
                 let what = match answered {
-                    Answered::Reply(Reply::Answer { .. }) => "answer",
-                    Answered::Reply(Reply::Declined { .. }) => "declined",
+                    Answered::Reply(..) => "answer",
+                    Answered::Declined { .. } => "declined",
                     Answered::Not { .. } => "not",
                     Answered::Refused(_) => "refused",
                 };

@@ -14,7 +14,8 @@ mod register;
 mod token;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use redis::RedisError;
@@ -29,7 +30,11 @@ use self::interface::{Batch, Interface, Status};
 use self::lines::Answered;
 use self::register::{Known, Part, Register, Standing};
 use self::token::{QuestionId, Token};
-use super::endpoint::{Class, Failure, LlmError, LlmOptions, Reply, Role, Site, Then, full_jitter};
+use super::endpoint::{
+    Class, Failure, LlmError, LlmOptions, Reply, Role, Site, Then, expected, full_jitter,
+};
+use super::limits::{Account, LimitOptions, Limits, Permit};
+use super::money::{Money, Prices};
 use crate::backoff::{Backoff, jittered};
 use crate::code::Coded;
 use crate::connection::Redis;
@@ -53,6 +58,8 @@ type Answers = HashMap<QuestionId, Answered>;
 /// A model that is asked by batches. One per process; needs a Tokio runtime.
 #[derive(Debug)]
 pub(super) struct Batches {
+    limits: Arc<OnceLock<Limits>>,
+    scope: String,
     asked: mpsc::UnboundedSender<Asked>,
     /// Ends what goes on in the background.
     _work: DropGuard,
@@ -65,11 +72,14 @@ impl Batches {
         times: BatchOptions,
     ) -> Result<Batches, LlmError> {
         let site = Site::new(Role::First, &options.endpoint, options.api_key.clone())?;
+        let scope = format!("{}-batches", site.scope(&options.model));
+        let limits = Arc::default();
         let (asked, gathered) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let work = Work {
             interface: Interface::new(site),
             register: Register::new(redis, times.lease),
+            limits: Arc::clone(&limits),
             again: asked.downgrade(),
             times,
             stop: stop.clone(),
@@ -77,18 +87,47 @@ impl Batches {
         let work = Arc::new(work).gather(gathered);
         tokio::spawn(stop.clone().run_until_cancelled_owned(work));
         let _work = stop.drop_guard();
-        Ok(Batches { asked, _work })
+        Ok(Batches {
+            limits,
+            scope,
+            asked,
+            _work,
+        })
+    }
+
+    /// Takes part in the budgets, at half the price. Limits per minute are not for batches.
+    pub(super) fn share_limits(&self, redis: &Redis, options: LimitOptions) {
+        let half = |price: Money| Money::from_nanos(price.nanos().div_ceil(2));
+        let options = LimitOptions {
+            money_per_day: options.money_per_day,
+            prices: options.prices.map(|prices| Prices {
+                input: half(prices.input),
+                cached: half(prices.cached),
+                output: half(prices.output),
+            }),
+            ..LimitOptions::requests(NonZeroU32::MAX)
+        };
+        // Whoever sets them a second time has the same.
+        let _ = self.limits.set(Limits::new(redis, &self.scope, options));
+    }
+
+    /// Tells the limits what is known of questions.
+    pub(super) async fn flush(&self) -> Result<(), RedisError> {
+        match self.limits.get() {
+            Some(limits) => limits.flush().await,
+            None => Ok(()),
+        }
     }
 
     /// Asks a question, and waits for the batch that it is asked in. Whoever stops waiting loses
     /// nothing.
-    pub(super) async fn ask(&self, question: &Value) -> Result<Reply, LlmError> {
+    pub(super) async fn ask(&self, question: &Value, account: &Account) -> Result<Reply, LlmError> {
         let (asker, answer) = oneshot::channel();
         let gone = || LlmError::Busy {
             reason: "the process is stopping".into(),
             retry_after: None,
         };
-        let asked = Asked::new(question.clone(), asker);
+        let asked = Asked::new(question.clone(), account.clone(), asker);
         self.asked.send(asked).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -98,6 +137,7 @@ impl Batches {
 struct Work {
     interface: Interface,
     register: Register,
+    limits: Arc<OnceLock<Limits>>,
     again: mpsc::WeakUnboundedSender<Asked>,
     times: BatchOptions,
     stop: CancellationToken,
@@ -156,12 +196,63 @@ impl Work {
             self.spawn(self.clone().follow(token, asked, false));
         }
         let Some(asked) = mine else { return };
-        match self.make(&token, &asked).await {
-            Made::Made => self.follow(token, asked, true).await,
+        let (asked, permits) = self.admit(asked).await;
+        if asked.is_empty() {
+            self.note(&token, Part::Makes, Known::Lost).await;
+            return;
+        }
+        let made = self.make(&token, &asked).await;
+        // What it takes is charged when it is known.
+        permits.into_iter().for_each(Permit::release);
+        self.settle().await;
+        match made {
+            Made::Made => {
+                tracing::info!(batch = %token, questions = asked.len(), "sent a batch");
+                self.follow(token, asked, true).await
+            }
             Made::NotMine => self.follow(token, asked, false).await,
             Made::Refused(failure) => {
                 self.note(&token, Part::Makes, Known::Lost).await;
                 asked.answer(&token, true, |_| Some(Answered::Refused(failure.clone())));
+            }
+        }
+    }
+
+    /// Turns away questions for which there is no money. Those of one batch must be paid for together;
+    /// what earlier ones are going to cost is not known.
+    async fn admit(&self, asked: Gathering) -> (Gathering, Vec<Permit>) {
+        let Some(limits) = self.limits.get() else {
+            return (asked, Vec::new());
+        };
+        let (mut admitted, mut permits) = (Gathering::default(), Vec::new());
+        for asked in asked.into_questions() {
+            let (question, account) = asked.bill();
+            match limits.admit(account, expected(question)).await {
+                Ok(permit) => {
+                    permits.push(permit);
+                    admitted.add(asked);
+                }
+                Err(denied) => asked.answer(|| Err(Failure::from(denied).into())),
+            }
+        }
+        (admitted, permits)
+    }
+
+    /// Gives back what was reserved, before somebody kills this process: it would count as spent.
+    async fn settle(&self) {
+        if let Some(limits) = self.limits.get() {
+            with_redis(|| limits.flush()).await;
+        }
+    }
+
+    /// Charges answers for which nobody has paid yet.
+    async fn charge(&self, asked: &Gathering, answers: &Answers) {
+        let Some(limits) = self.limits.get() else {
+            return;
+        };
+        for (question, account, usage) in asked.bills(answers) {
+            if with_redis(|| self.register.is_unpaid(question)).await {
+                limits.charge(account, usage);
             }
         }
     }
@@ -186,7 +277,6 @@ impl Work {
                 },
                 Some(file) => match self.interface.create(token, &file).await {
                     Ok(batch) => {
-                        tracing::info!(batch = batch.id, questions = asked.len(), "sent a batch");
                         self.note(token, Part::Makes, Known::Made(&batch.id)).await;
                         return Made::Made;
                     }
@@ -217,6 +307,7 @@ impl Work {
             let wait = match self.adopt(&token, Part::Waits).await {
                 Standing::Made { id } => match self.outcome(&id, &asked).await {
                     Ok(Some(mut answers)) => {
+                        self.charge(&asked, &answers).await;
                         let again = asked.answer(&token, is_ours, |id| answers.remove(id));
                         return self.ask_again(again);
                     }

@@ -94,6 +94,17 @@ impl Register {
         claims.buffered(CLAIMS_AT_ONCE).try_collect().await
     }
 
+    /// Whether nobody has paid for the answer to a question yet; who asks pays.
+    pub(super) async fn is_unpaid(&self, question: QuestionId) -> Result<bool, RedisError> {
+        let set = redis::cmd("SET")
+            .arg(self.redis.keys().paid_question(question))
+            .arg(&["1", "NX", "EX"])
+            .arg(KEPT.as_secs())
+            .query_async(&mut self.redis.commands())
+            .await?;
+        Ok(matches!(set, redis::Value::Okay))
+    }
+
     /// How far a batch is. If nobody is about it, it is this process's from now on, to make it, or to
     /// find out what became of whoever was about it. The two are not the same: who waits for a batch
     /// must not take it from the same process that is just making it.

@@ -4,6 +4,9 @@
 /// In what way a question was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::naming) enum Class {
+    /// It was not asked: there is no room within the limits, or no money, or the endpoint wants to be
+    /// left alone.
+    HeldBack,
     /// 429, 408, 425 or 5xx that says when to come back.
     AskedToWait,
     /// 429 that does not say when.
@@ -55,6 +58,8 @@ pub(in crate::naming) struct Policy {
 /// What a failure says of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::naming) enum Health {
+    /// Nothing.
+    Unknown,
     /// It works.
     Well,
     /// It does not; several such failures open its circuit breaker.
@@ -82,6 +87,7 @@ impl Class {
     /// What is done about it.
     pub(in crate::naming) const fn policy(self) -> Policy {
         let (attempts, health, then) = match self {
+            Class::HeldBack => (1, Health::Unknown, Then::PutOff),
             // It is up to the limits, and not to the endpoint: that one works.
             Class::AskedToWait | Class::RateLimited => (4, Health::Well, Then::PutOff),
             Class::ServerError | Class::Unreachable | Class::CutOff => {
@@ -123,7 +129,8 @@ mod tests {
     use super::*;
 
     /// As the table of the document calls them.
-    const NAMES: [(Class, &str); 16] = [
+    const NAMES: [(Class, &str); 17] = [
+        (Class::HeldBack, "held back"),
         (Class::AskedToWait, "asked to wait"),
         (Class::RateLimited, "rate limited"),
         (Class::ServerError, "server error"),
@@ -148,7 +155,7 @@ mod tests {
         for (class, name) in NAMES {
             let policy = class.policy();
             let health = match policy.health {
-                Health::Well => "no",
+                Health::Unknown | Health::Well => "no",
                 Health::Ill => "yes",
                 Health::Refuses => "at once",
             };

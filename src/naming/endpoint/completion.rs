@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Reply;
 use super::class::Class;
+use crate::naming::money;
 
 #[derive(Deserialize)]
 pub(in crate::naming) struct Completion {
@@ -27,7 +28,7 @@ struct Message {
     content: Value,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Usage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -39,8 +40,22 @@ struct PromptTokens {
     cached_tokens: Option<u64>,
 }
 
+impl Completion {
+    /// What it took, as far as the endpoint counts.
+    pub(in crate::naming) fn usage(&self) -> Option<money::Usage> {
+        let usage = self.usage.as_ref()?;
+        let details = usage.prompt_tokens_details.as_ref();
+        Some(money::Usage {
+            input: usage.prompt_tokens.unwrap_or(0),
+            cached: details.and_then(|d| d.cached_tokens).unwrap_or(0),
+            output: usage.completion_tokens.unwrap_or(0),
+        })
+    }
+}
+
 impl From<Completion> for Reply {
     fn from(completion: Completion) -> Reply {
+        let usage = completion.usage().unwrap_or_default();
         let choices = completion.choices;
         let is_cut = choices.iter().any(|choice| {
             let reason = choice.finish_reason.as_str();
@@ -48,14 +63,11 @@ impl From<Completion> for Reply {
         });
         let messages = choices.into_iter().filter_map(|choice| choice.message);
         let texts = messages.filter_map(|message| Some(message.content.as_str()?.to_owned()));
-        let usage = completion.usage.unwrap_or_default();
-        let cached = usage.prompt_tokens_details.and_then(|d| d.cached_tokens);
         Reply::Answer {
             texts: texts.collect(),
             is_cut,
-            tokens_in: usage.prompt_tokens.unwrap_or(0),
-            tokens_cached: cached.unwrap_or(0),
-            tokens_out: usage.completion_tokens.unwrap_or(0),
+            tokens_in: usage.input,
+            tokens_out: usage.output,
         }
     }
 }

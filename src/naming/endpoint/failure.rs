@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use super::class::{Class, Then};
 use super::options::Role;
+use crate::naming::limits::{Denied, Spent};
 
 /// How endpoints say that there is no money left.
 const OUT_OF_MONEY: &str = "insufficient_quota";
@@ -66,6 +67,15 @@ pub enum LlmError {
         /// What the operator can do.
         remedy: String,
     },
+    /// The call could cost more than the run, or the day, has left. Nothing was sent.
+    #[error("{}, so the model is not asked", Denied::OverBudget { of: *of })]
+    OverBudget {
+        /// Whose money is spent.
+        of: Spent,
+    },
+    /// The run has a budget, and nobody can say what calls cost. Nothing was sent.
+    #[error("{}", Denied::Unpriced)]
+    Unpriced,
 }
 
 impl LlmError {
@@ -84,6 +94,8 @@ pub(in crate::naming) struct Failure {
     pub retry_after: Option<Duration>,
     /// What the operator can do where the endpoint refuses whatever is asked.
     pub remedy: Option<String>,
+    /// What it was held back by.
+    pub denied: Option<Denied>,
 }
 
 impl Failure {
@@ -93,6 +105,26 @@ impl Failure {
             reason,
             retry_after: None,
             remedy: None,
+            denied: None,
+        }
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Failure {
+        let class = match denied {
+            // A smaller one may be let through.
+            Denied::TooLarge => Class::TooLong,
+            _ => Class::HeldBack,
+        };
+        let retry_after = match denied {
+            Denied::Busy { retry_after } => retry_after,
+            _ => None,
+        };
+        Failure {
+            retry_after,
+            denied: Some(denied),
+            ..Failure::new(class, denied.to_string())
         }
     }
 }
@@ -104,7 +136,13 @@ impl From<Failure> for LlmError {
             reason,
             retry_after,
             remedy,
+            denied,
         } = failure;
+        match denied {
+            Some(Denied::OverBudget { of }) => return LlmError::OverBudget { of },
+            Some(Denied::Unpriced) => return LlmError::Unpriced,
+            _ => {}
+        }
         match class.policy().then {
             Then::Elsewhere => LlmError::Refused {
                 reason,
@@ -173,6 +211,7 @@ impl HttpFailure {
             reason: format!("{}: {excerpt}", self.status),
             retry_after: self.retry_after,
             remedy: Some(self.remedy(class, role)),
+            denied: None,
         }
     }
 

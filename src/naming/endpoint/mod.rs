@@ -6,12 +6,14 @@ mod class;
 mod completion;
 mod failure;
 mod form;
+mod gate;
 mod options;
 mod pace;
 mod retries;
 mod server;
 mod site;
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,12 +22,15 @@ pub(super) use class::{Class, Then};
 pub(super) use completion::Completion;
 pub use failure::LlmError;
 pub(super) use failure::{Failure, HttpFailure};
+pub(super) use gate::expected;
 pub(super) use options::Role;
 pub use options::{Fallback, LlmOptions, Patience};
 pub(super) use retries::full_jitter;
 pub(super) use server::MAX_ANSWER;
 pub(super) use site::{COMPLETIONS, Site};
 
+use super::limits::{Account, LimitOptions, Limits};
+use crate::connection::Redis;
 use breaker::Pass;
 use pace::Pace;
 use server::Server;
@@ -40,9 +45,6 @@ pub(super) enum Reply {
         /// One was not finished when it reached its limit of tokens.
         is_cut: bool,
         tokens_in: u64,
-        /// Of those sent, what the endpoint had in its prompt cache.
-        #[expect(dead_code, reason = "the ledger will read it")]
-        tokens_cached: u64,
         tokens_out: u64,
     },
     /// The endpoint answers others, but not this one.
@@ -54,6 +56,7 @@ pub(super) enum Reply {
 pub(super) struct Endpoint {
     /// In the order in which they are tried.
     servers: Vec<Server>,
+    fallback_rate: Option<NonZeroU32>,
     patience: Patience,
 }
 
@@ -81,7 +84,11 @@ impl Endpoint {
             );
             servers.push(server(Role::Fallback, second)?);
         }
-        Ok(Endpoint { servers, patience })
+        Ok(Endpoint {
+            servers,
+            fallback_rate: options.fallback.as_ref().map(|f| f.requests_per_minute),
+            patience,
+        })
     }
 
     pub(super) fn set_patience(&mut self, patience: Patience) {
@@ -91,9 +98,33 @@ impl Endpoint {
         self.patience = patience;
     }
 
+    /// Shares limits with all processes that ask the same: those of the first endpoint, and of the
+    /// fallback its own, as far as it is not about money.
+    pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        for (at, server) in self.servers.iter_mut().enumerate() {
+            let options = match self.fallback_rate {
+                Some(rate) if at > 0 => LimitOptions {
+                    money_per_day: options.money_per_day,
+                    prices: options.prices,
+                    ..LimitOptions::requests(rate)
+                },
+                _ => options,
+            };
+            server.set_limits(Limits::new(redis, &server.scope(), options));
+        }
+    }
+
+    /// Tells the limits what is known of calls, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        for server in &self.servers {
+            server.flush().await?;
+        }
+        Ok(())
+    }
+
     /// Asks a question, again where that may help: the first endpoint while it works, else the
     /// fallback.
-    pub(super) async fn ask(&self, question: &Value) -> Result<Reply, LlmError> {
+    pub(super) async fn ask(&self, question: &Value, account: &Account) -> Result<Reply, LlmError> {
         let patience = &self.patience;
         let deadline = Instant::now() + patience.longest_wait;
         let mut failures = 0;
@@ -102,7 +133,8 @@ impl Endpoint {
             if failures == 0 {
                 server.retries.earn(Instant::now());
             }
-            let asked = server.ask(question, patience).await;
+            let is_retry = failures > 0;
+            let asked = server.ask(question, account, is_retry, patience).await;
             server.judge(pass, &asked);
             let failure = match asked {
                 Ok(reply) => return Ok(reply),

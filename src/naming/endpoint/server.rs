@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::breaker::{Breaker, Change, Pass};
@@ -11,11 +11,13 @@ use super::class::{Class, Health};
 use super::completion::Completion;
 use super::failure::Failure;
 use super::form::KnownForm;
+use super::gate::Gate;
 use super::options::{Patience, Role};
-use super::pace::Pace;
+use super::pace::{Pace, retry_after};
 use super::retries::RetryBudget;
 use super::site::{COMPLETIONS, Site};
 use super::{LlmError, Reply};
+use crate::naming::limits::{Account, Limits};
 
 /// Longest answer that is read, in bytes. A name takes a hundred.
 pub(in crate::naming) const MAX_ANSWER: usize = 1024 * 1024;
@@ -26,6 +28,8 @@ pub(super) struct Server {
     site: Site,
     model: String,
     pace: Pace,
+    /// Between all processes.
+    gate: Gate,
     known_form: KnownForm,
     breaker: Breaker,
     pub(super) retries: RetryBudget,
@@ -55,11 +59,27 @@ impl Server {
             site,
             model: model.into(),
             pace,
+            gate: Gate::default(),
             known_form: KnownForm::default(),
             breaker: Breaker::new(patience.first_wait, patience.longest_wait),
             retries: RetryBudget::default(),
             refusal: Mutex::default(),
         }
+    }
+
+    /// Tells endpoints and models apart.
+    pub(super) fn scope(&self) -> String {
+        self.site.scope(&self.model)
+    }
+
+    /// From now on, asks only what these limits let through.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.gate.set(limits, self.role == Role::Fallback);
+    }
+
+    /// Tells the limits what is known of calls.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        self.gate.flush().await
     }
 
     pub(super) fn set_patience(&mut self, patience: &Patience) {
@@ -85,15 +105,19 @@ impl Server {
     pub(super) async fn ask(
         &self,
         question: &Value,
+        account: &Account,
+        is_retry: bool,
         patience: &Patience,
     ) -> Result<Reply, Failure> {
-        let asked = self.ask_in_some_form(question, patience).await;
+        let asked = self.ask_in_some_form(question, account, is_retry, patience);
+        let asked = asked.await;
         let Err(refusal) = asked else { return asked };
         if !matches!(refusal.class, Class::Form | Class::Forbidden) {
             return Err(refusal);
         }
         // It refuses this question, or all of them. One that no stranger has a word in tells.
-        self.ask_in_some_form(&harmless(question), patience).await?;
+        self.ask_in_some_form(&harmless(question), account, true, patience)
+            .await?;
         Err(Failure {
             class: Class::Declined,
             ..refusal
@@ -103,16 +127,33 @@ impl Server {
     async fn ask_in_some_form(
         &self,
         question: &Value,
+        account: &Account,
+        mut is_retry: bool,
         patience: &Patience,
     ) -> Result<Reply, Failure> {
         let mut form = self.known_form.first();
         loop {
             self.turn(patience).await?;
+            let passage = self.gate.pass(account, question, is_retry).await?;
+            is_retry = true;
             let mut body = form.of(question);
             body["model"] = self.model.as_str().into();
             let request = self.site.request(Method::POST, COMPLETIONS);
             let request = request.timeout(patience.call).json(&body);
-            let response = self.site.send(request, MAX_ANSWER).await?;
+            let response = match self.site.send(request, MAX_ANSWER).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    match failure.class {
+                        Class::Unreachable => passage.unsent(),
+                        Class::Timeout => passage.timed_out(),
+                        // Nobody knows what the endpoint made of it.
+                        _ => drop(passage),
+                    }
+                    return Err(failure);
+                }
+            };
+            let wait = retry_after(&response.headers);
+            self.gate.correct(&response.headers, wait).await;
             if response.status.is_success() {
                 if !response.is_whole {
                     let reason = format!("the answer is too long, over {MAX_ANSWER} bytes");
@@ -123,8 +164,15 @@ impl Server {
                         let reason = format!("{error}: {}", self.site.excerpt(&response.body));
                         Failure::new(Class::Unreadable, reason)
                     })?;
+                passage.answered(completion.usage());
                 self.known_form.learn(form);
                 return Ok(completion.into());
+            }
+            match response.status {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    passage.overloaded();
+                }
+                _ => passage.declined(),
             }
             let http = response.failure();
             let excerpt = self.site.excerpt(&response.body);
@@ -152,7 +200,7 @@ impl Server {
         turn.map_err(|wait| Failure {
             retry_after: Some(wait),
             ..Failure::new(
-                Class::AskedToWait,
+                Class::HeldBack,
                 format!("it asked to be left alone for another {wait:.0?}"),
             )
         })
@@ -169,6 +217,10 @@ impl Server {
             *self.refusal() = Some(failure.clone());
         }
         let change = match health {
+            Health::Unknown => {
+                drop(pass);
+                None
+            }
             Health::Well => pass.is_well(now),
             Health::Ill => pass.is_ill(now),
             Health::Refuses => pass.is_refused(now),

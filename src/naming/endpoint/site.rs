@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::LlmError;
 use super::class::Class;
@@ -83,6 +84,12 @@ impl Site {
             authorization,
             api_key,
         })
+    }
+
+    /// Tells endpoints and models apart, without what is secret in a URL.
+    pub(in crate::naming) fn scope(&self, model: &str) -> String {
+        let place = without_credentials(self.base.as_str());
+        format!("{:016x}", xxh3_64(format!("{place} {model}").as_bytes()))
     }
 
     /// A request about a path behind the base.

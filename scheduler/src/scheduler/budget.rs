@@ -1,0 +1,34 @@
+//! Runs that have no money left: their names wait until there is more, everything else goes on.
+
+use super::{Scheduler, SchedulerError};
+use crate::record::{RunRecord, RunState};
+
+impl Scheduler {
+    /// Lets a run wait for money, or go on, as its ledger says. Workers note there that they have not
+    /// made a call.
+    pub(super) async fn weigh(&self, record: &RunRecord) -> Result<(), SchedulerError> {
+        let waits = match record.state {
+            RunState::Running => false,
+            RunState::Budget => true,
+            _ => return Ok(()),
+        };
+        let Some(request) = &record.request else {
+            return Ok(());
+        };
+        let (run, register, queues) = (&record.id, &self.register, &self.queues);
+        match (waits, register.lacks_money(run).await?) {
+            (false, true) => {
+                if register.wait_for_money(run, request.lane, queues).await? {
+                    tracing::warn!(code = %sojourn::code::Code::OverBudget, %run, "what naming may cost is spent; the names wait");
+                }
+            }
+            (true, false) => {
+                if register.go_on(run, request.lane, queues).await? {
+                    tracing::info!(%run, "there is money; the names go on");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Runs that may not cost more than somebody wants to pay, through the real programs.
+
+use serde_json::Value;
+
+use crate::llm::{Endpoint, answers};
+use crate::support::{self, Running, Server, command, said, small_dataset, wait_for};
+
+/// Of the tokens of an answer, of which each of the endpoint's has 5.
+const PRICE: u64 = 1_000_000;
+
+/// An answer about 8 journeys may have 360 tokens, so three are made, and then none that might have 360.
+const BUDGET: u64 = 370;
+
+struct Deployment {
+    server: Server,
+    endpoint: Endpoint,
+    dataset: String,
+    _folder: tempfile::TempDir,
+    _processes: [Running; 2],
+}
+
+fn deployment() -> Deployment {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    Deployment {
+        dataset: small_dataset(folder.path(), 40, 4).display().to_string(),
+        endpoint: Endpoint::start(answers),
+        _processes: [
+            Running::start("sojourn", &["serve"], &server),
+            Running::start("sojourn-worker", &["extract"], &server),
+        ],
+        _folder: folder,
+        server,
+    }
+}
+
+impl Deployment {
+    fn naming_worker(&self, more: &[&str]) -> Running {
+        let url = self.endpoint.url();
+        let model = ["name", "--endpoint", &url, "--model", "fake"];
+        Running::start("sojourn-worker", &[&model, more].concat(), &self.server)
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Value {
+        let output = command("sojourn")
+            .args(arguments)
+            .arg("--json")
+            .env("SOJOURN_REDIS", self.server.url())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        support::json(&output)
+    }
+
+    fn backfill(&self, budget: &str) -> String {
+        let asked = self.ask(&["backfill", &self.dataset, "--budget", budget]);
+        asked["run"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a run is in a state, and returns all that is known of it.
+    fn wait_for(&self, run: &str, state: &str) -> Value {
+        wait_for(state, || {
+            let status = self.ask(&["run", run]);
+            (status["state"] == state).then_some(status)
+        })
+    }
+}
+
+const PRICES: [&str; 4] = ["--price-input", "0", "--price-output", "1000000"];
+
+#[test]
+fn a_run_waits_when_its_budget_is_spent_and_goes_on_when_it_is_raised() {
+    let deployment = deployment();
+    let _worker = deployment.naming_worker(&PRICES);
+    let run = deployment.backfill(&BUDGET.to_string());
+    let status = deployment.wait_for(&run, "budget");
+    let calls = status["ledger"]["calls"].as_u64().unwrap();
+    assert!((1..=3).contains(&calls), "{status}");
+    assert_eq!(deployment.endpoint.questions().len() as u64, calls);
+    // What it has cost, and nothing that it might have.
+    let spent = 5 * calls * PRICE / 1_000_000;
+    assert_eq!(status["ledger"]["money"], format!("{spent}.00"));
+    assert_eq!(status["budget"], format!("{BUDGET}.00"));
+    let words = command("sojourn")
+        .args(["run", &run])
+        .env("SOJOURN_REDIS", deployment.server.url())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    let remedy = format!("`sojourn budget {run} AMOUNT` raises it");
+    assert!(words.contains(&remedy), "{words}");
+    // Extraction goes on all the same.
+    wait_for("the extraction", || {
+        let status = deployment.ask(&["run", &run]);
+        (status["pending"] == 0 && status["counts"]["done"] == status["jobs"]).then_some(())
+    });
+    // Not enough for another call.
+    deployment.ask(&["budget", &run, &format!("{}", BUDGET - 1)]);
+    deployment.wait_for(&run, "budget");
+    assert_eq!(deployment.endpoint.questions().len() as u64, calls);
+
+    let raised = deployment.ask(&["budget", &run, "10000"]);
+    assert_eq!(raised["budget"], "10000.00");
+    let done = deployment.wait_for(&run, "done");
+    let count = |name: &str| done["counts"][name].as_u64().unwrap_or(0);
+    assert_eq!((count("named"), count("naming_dead")), (80, 0), "{done}");
+    let calls = deployment.endpoint.questions().len() as u64;
+    assert_eq!(done["ledger"]["calls"], calls, "{done}");
+    assert_eq!(done["ledger"]["money"], format!("{}.00", 5 * calls));
+}
+
+#[test]
+fn a_run_that_waits_for_money_can_be_paused_resumed_and_cancelled() {
+    let deployment = deployment();
+    let _worker = deployment.naming_worker(&PRICES);
+    let run = deployment.backfill(&BUDGET.to_string());
+    deployment.wait_for(&run, "budget");
+    deployment.ask(&["pause", &run]);
+    deployment.wait_for(&run, "paused");
+    deployment.ask(&["resume", &run]);
+    deployment.wait_for(&run, "budget");
+    // That it is tried again changes nothing.
+    deployment.ask(&["resume", &run]);
+    deployment.wait_for(&run, "budget");
+    let cancelled = deployment.ask(&["cancel", &run]);
+    assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
+}
+
+#[test]
+fn a_run_with_a_budget_waits_for_a_worker_that_knows_what_tokens_cost() {
+    let deployment = deployment();
+    let worker = deployment.naming_worker(&[]);
+    let run = deployment.backfill("10000");
+    let status = deployment.wait_for(&run, "budget");
+    assert_eq!(status["ledger"]["exhausted"], "unpriced", "{status}");
+    assert!(deployment.endpoint.questions().is_empty());
+    drop(worker);
+    let _worker = deployment.naming_worker(&PRICES);
+    deployment.ask(&["resume", &run]);
+    let done = deployment.wait_for(&run, "done");
+    assert_eq!(done["counts"]["named"], 80, "{done}");
+}
+
+#[test]
+fn what_a_day_may_cost_is_what_all_its_runs_may_cost() {
+    let deployment = deployment();
+    let per_day = [&PRICES[..], &["--money-per-day", "370"]].concat();
+    let worker = deployment.naming_worker(&per_day);
+    let run = deployment.backfill("10000");
+    let status = deployment.wait_for(&run, "budget");
+    assert!(status["ledger"]["exhausted"]["day"].is_u64(), "{status}");
+    drop(worker);
+    let _worker = deployment.naming_worker(&PRICES);
+    deployment.ask(&["resume", &run]);
+    deployment.wait_for(&run, "done");
+}
