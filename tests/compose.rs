@@ -17,10 +17,11 @@ use support::{Running, Server, command, root, said, server_program, wait_for};
 /// Variables that are read besides the options: secrets, which are no flags because flags can be
 /// seen by everybody on the machine, the log, which starts before there are options, and the folder
 /// for temporary files.
-const NOT_OPTIONS: [&str; 6] = [
+const NOT_OPTIONS: [&str; 7] = [
     "SOJOURN_REDIS_PASSWORD",
     "SOJOURN_REDIS_SENTINEL_PASSWORD",
     "SOJOURN_LLM_API_KEY",
+    "SOJOURN_LLM_FALLBACK_API_KEY",
     "SOJOURN_LOG",
     "SOJOURN_LOG_FORMAT",
     "TMPDIR",
@@ -296,8 +297,10 @@ fn secrets_and_the_log_can_be_set_for_every_service_that_reads_them() {
                 "{name}: {variable}"
             );
         }
-        let for_model = variables(&service).contains_key("SOJOURN_LLM_API_KEY");
-        assert_eq!(for_model, name == "name", "{name}");
+        for variable in ["SOJOURN_LLM_API_KEY", "SOJOURN_LLM_FALLBACK_API_KEY"] {
+            let for_model = variables(&service).contains_key(variable);
+            assert_eq!(for_model, name == "name", "{name}: {variable}");
+        }
         // Those of object stores are too many to list.
         let file = &service["env_file"][0];
         let expected = serde_json::json!({"path": ".env", "required": false});
@@ -625,6 +628,7 @@ fn what_the_container_files_ask_for_gets_neither_into_git_nor_into_an_image() {
             "workers",
             "scheduler",
             "benches",
+            "tests/endpoint",
         ];
         assert!(source.contains(&name), "{name} is no source");
     }

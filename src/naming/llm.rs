@@ -4,16 +4,18 @@ use std::collections::HashMap;
 
 use super::NamingCounts;
 use super::answer::parse;
+use super::batch::{BatchOptions, Batches};
 use super::cache::{CacheOptions, NameCache};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
-use super::limits::{Account, LimitOptions, Limits};
+use super::limits::{Account, LimitOptions};
 use super::questions::{Place, Question, Questions};
+use super::transport::Transport;
 use crate::connection::Redis;
 
 /// Asks a model for names.
 #[derive(Debug)]
 pub struct LlmNamer {
-    endpoint: Endpoint,
+    transport: Transport,
     pub(super) questions: Questions,
     pub(super) cache: Option<NameCache>,
 }
@@ -25,40 +27,65 @@ impl LlmNamer {
     /// # Errors
     /// When the endpoint is not a URL, or the key cannot be sent.
     pub fn new(options: LlmOptions) -> Result<LlmNamer, LlmError> {
-        Ok(LlmNamer {
-            endpoint: Endpoint::new(&options)?,
+        let transport = Transport::Calls(Endpoint::new(&options)?);
+        Ok(LlmNamer::over(transport, options))
+    }
+
+    /// A namer that asks by batches, for half the price and within a day; the fallback is not for it.
+    /// Redis knows what is asked in which batch. Needs a Tokio runtime, and the rest as [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn by_batches(
+        options: LlmOptions,
+        redis: &Redis,
+        times: BatchOptions,
+    ) -> Result<LlmNamer, LlmError> {
+        let transport = Transport::Batches(Batches::new(&options, redis, times)?);
+        Ok(LlmNamer::over(transport, options))
+    }
+
+    fn over(transport: Transport, options: LlmOptions) -> LlmNamer {
+        LlmNamer {
+            transport,
             questions: Questions::new(options.model, options.journeys_per_call),
             cache: None,
-        })
+        }
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self.transport, Transport::Batches(_))
     }
 
     /// Waits for the model longer or shorter than by default.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> LlmNamer {
-        self.endpoint.set_patience(patience);
+        self.transport.set_patience(patience);
         self
     }
 
-    /// Shares names with all processes that ask the same.
+    /// Shares names with all processes that ask the same. Not where an answer takes a day: a job that
+    /// is begun again finds its answers by asking the same questions, and those would be others once
+    /// some of its names had come from elsewhere.
     pub fn share_names(&mut self, redis: &Redis, options: CacheOptions) {
-        self.cache = Some(NameCache::new(redis, options));
+        if !self.is_slow() {
+            self.cache = Some(NameCache::new(redis, options));
+        }
     }
 
     /// Shares limits with all processes that ask the same model of the same endpoint.
     pub fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
-        let scope = self.endpoint.scope(self.questions.model());
-        self.endpoint
-            .set_limits(Limits::new(redis, &scope, options));
+        self.transport.share_limits(redis, options);
     }
 
     /// Tells the limits what is known of calls, so that the ledgers of runs are complete.
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
-        self.endpoint.flush().await
+        self.transport.flush().await
     }
 
     /// Notes names that needed no call in the ledger of a run.
     pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.endpoint.count_cache_hits(account, hits);
+        self.transport.count_cache_hits(account, hits);
     }
 
     /// One call. Returns names by place; none for what the model did not answer.
@@ -69,24 +96,15 @@ impl LlmNamer {
         counts: &mut NamingCounts,
     ) -> Result<HashMap<Place, String>, LlmError> {
         let Question { body, places } = question;
-        let reply = match self.endpoint.ask(&body, account).await {
-            // Nothing was answered in this form yet, so it may refuse this question or every
-            // question. If it takes the trial, it declines this one.
-            Err(refusal) if refusal.may_be_about_the_question() => {
-                let trial = self.questions.trial();
-                self.endpoint.ask(&trial, account).await?;
-                counts.calls += 1;
-                self.endpoint.ask(&body, account).await?
-            }
-            reply => reply?,
-        };
+        let reply = self.transport.ask(&body, account).await?;
         counts.calls += 1;
         match reply {
             Reply::Answer {
-                text,
+                texts,
                 is_cut,
                 tokens_in,
                 tokens_out,
+                ..
             } => {
                 counts.tokens_in += tokens_in;
                 counts.tokens_out += tokens_out;
@@ -99,7 +117,7 @@ impl LlmNamer {
                         "the model's answer was cut off at its limit of tokens"
                     );
                 }
-                let names = parse(&text);
+                let names = texts.first().map(|text| parse(text)).unwrap_or_default();
                 Ok(names
                     .into_iter()
                     .filter_map(|(id, name)| Some((*places.get(&id)?, name)))

@@ -1,6 +1,7 @@
 //! Names for journeys: made of their terms, or written by a language model and checked.
 
 mod answer;
+mod batch;
 mod cache;
 mod endpoint;
 #[cfg(feature = "cli")]
@@ -20,11 +21,13 @@ mod taken;
 mod terms;
 #[cfg(feature = "cli")]
 mod tokens;
+mod transport;
 mod words;
 
 pub use answer::Rejection;
+pub use batch::BatchOptions;
 pub use cache::{CacheOptions, NameCache};
-pub use endpoint::{LlmError, LlmOptions, Patience};
+pub use endpoint::{Fallback, LlmError, LlmOptions, Patience};
 #[cfg(feature = "cli")]
 pub use forecast::{Forecast, Forecaster};
 pub use ledger::{Exhausted, Ledger, LedgerEntry};
@@ -131,6 +134,22 @@ impl Namer {
                 let session = Session::begin(namer, users, account).boxed();
                 Naming::by_model(session.await)
             }
+        }
+    }
+
+    /// Whether an answer may take a day, so that whoever has several questions must ask them at once.
+    pub fn is_slow(&self) -> bool {
+        match self {
+            Namer::Terms => false,
+            Namer::Llm(namer) => namer.is_slow(),
+        }
+    }
+
+    /// How many journeys one question is about, at most.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Namer::Terms => usize::MAX,
+            Namer::Llm(namer) => namer.questions.journeys_per_call(),
         }
     }
 

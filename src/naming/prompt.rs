@@ -86,13 +86,6 @@ pub(super) fn messages(users: &[AskedUser<'_>]) -> Value {
     with_question(&json!({"users": users}))
 }
 
-/// The messages of a call that no stranger has a word in, which tells an endpoint that refuses one
-/// question from an endpoint that refuses them all.
-pub(super) fn trial() -> Value {
-    let [(question, _), _] = examples();
-    with_question(&question)
-}
-
 /// Instructions, examples as turns of their own, then the question.
 fn with_question(question: &Value) -> Value {
     let mut messages = vec![json!({"role": "system", "content": INSTRUCTIONS})];

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::Unnamed;
 use super::cache::{Basis, Signature};
-use super::prompt::{
-    Asked, AskedUser, Description, INSTRUCTIONS, examples, messages, schema, trial,
-};
+use super::prompt::{Asked, AskedUser, Description, INSTRUCTIONS, examples, messages, schema};
 use crate::journey::Journey;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
@@ -50,9 +48,9 @@ impl Questions {
         }
     }
 
-    /// Which model is asked.
-    pub(super) fn model(&self) -> &str {
-        &self.model
+    /// How many journeys one question is about, at most.
+    pub(super) fn journeys_per_call(&self) -> usize {
+        self.journeys_per_call
     }
 
     /// What journeys have in common that are asked about in the same words.
@@ -98,11 +96,6 @@ impl Questions {
             body: self.body(messages(&asked), places.len()),
             places,
         }
-    }
-
-    /// A question in the same form that every endpoint would answer.
-    pub(super) fn trial(&self) -> Value {
-        self.body(trial(), 2)
     }
 
     fn body(&self, messages: Value, names: usize) -> Value {

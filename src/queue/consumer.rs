@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::rotation::Rotation;
-use super::{Counts, Failure, Lane, Lease, Outcome, Queue, Renewal, RetryPolicy};
+use super::{Counts, Failure, Lease, Outcome, Queue, Renewal, RetryPolicy};
 use crate::backoff::{Backoff, jittered};
 use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
@@ -214,7 +214,7 @@ impl Consumer {
     /// The next job: at once if there is one, an urgent one of any partition before the others;
     /// else by waiting at one partition for a moment.
     async fn next(&self, rotation: &mut Rotation) -> Option<Lease> {
-        for lane in Lane::ALL {
+        for &lane in self.queue.taken() {
             for _ in 0..rotation.len() {
                 let (partition, lease) = (rotation.turn()?, self.options.lease);
                 let take = self.queue.take(&self.worker, lane, partition.number, lease);

@@ -67,7 +67,8 @@ impl Queue {
         let keys = self.keys(partition);
         let block = block.min(MAX_BLOCK);
         let paused = self.paused_lanes_of(partition).await?;
-        let open = Lane::ALL.into_iter().filter(|lane| !paused.contains(lane));
+        let open = self.taken().iter().copied();
+        let open = open.filter(|lane| !paused.contains(lane));
         let open: Vec<Lane> = open.collect();
         if open.is_empty() {
             tokio::time::sleep(block).await;

@@ -26,6 +26,7 @@ pub struct Queue {
     pub(super) redis: Redis,
     pub(super) kind: Kind,
     pub(super) partitions: u32,
+    taken: &'static [Lane],
 }
 
 impl Queue {
@@ -36,7 +37,22 @@ impl Queue {
             redis,
             kind,
             partitions: partitions.max(1),
+            taken: &Lane::ALL,
         }
+    }
+
+    /// The same queue for a worker that takes jobs from these lanes only, the more urgent first.
+    #[must_use]
+    pub fn taking(self, lanes: &'static [Lane]) -> Queue {
+        Queue {
+            taken: lanes,
+            ..self
+        }
+    }
+
+    /// The lanes that jobs are taken from.
+    pub fn taken(&self) -> &'static [Lane] {
+        self.taken
     }
 
     /// What the jobs ask for.

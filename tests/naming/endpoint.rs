@@ -12,8 +12,11 @@ use crate::{KEY, at_first, good, name, named, namer, namer_with, options, suppor
 
 #[tokio::test]
 async fn passing_failures_are_tried_again() {
-    let failures: [fn(&Question) -> Turn; 7] = [
+    let failures: [fn(&Question) -> Turn; 10] = [
         |_| Turn::Fails(429, "retry-after: 0\r\n", "slow down".into()),
+        |_| Turn::Fails(429, "", "slow down".into()),
+        |_| Turn::Fails(408, "", String::new()),
+        |_| Turn::Fails(529, "", "overloaded".into()),
         |_| Turn::Fails(500, "", String::new()),
         |_| Turn::Fails(503, "", "loading the model".into()),
         |_| Turn::Fails(200, "", "<html>a proxy</html>".into()),
@@ -185,10 +188,11 @@ async fn an_endpoint_that_refuses_even_a_harmless_question_in_every_form_is_of_n
 
 #[tokio::test]
 async fn a_question_that_is_refused_costs_one_journey_its_name_though_it_be_the_first() {
-    for title in ["Ukulele", "Gunpowder"] {
+    let refused = ["Ukulele", "Gunpowder"].map(|title| [(title, 422), (title, 403)]);
+    for (title, status) in refused.concat() {
         let endpoint = Endpoint::start(move |question: &Question| {
             if question.mentions(title) {
-                return Turn::Fails(422, "", "no".into());
+                return Turn::Fails(status, "", "no".into());
             }
             answers(question)
         });
@@ -205,20 +209,44 @@ async fn a_question_that_is_refused_costs_one_journey_its_name_though_it_be_the_
 
 #[tokio::test]
 async fn a_title_that_a_filter_dislikes_costs_only_its_own_journey_the_name() {
-    let endpoint = Endpoint::start(|question: &Question| {
-        if question.mentions("Gunpowder") {
-            return Turn::Fails(
-                400,
-                "",
-                json!({"error": {"code": "content_filter"}}).to_string(),
+    let refuses = Turn::Fails(
+        400,
+        "",
+        json!({"error": {"code": "content_filter"}}).to_string(),
+    );
+    let withholds = Turn::Completes(json!({"choices": [
+        {"message": {"content": null}, "finish_reason": "content_filter"}
+    ]}));
+    for turn in [refuses, withholds] {
+        let endpoint =
+            Endpoint::start(
+                move |question: &Question| match question.mentions("Gunpowder") {
+                    true => turn.clone(),
+                    false => answers(question),
+                },
             );
+        let names = named(&endpoint, user(&["Ukulele", "Gunpowder", "Chess"])).await;
+        let mut expected = good(&["Ukulele", "Gunpowder", "Chess"]);
+        expected[1] = ("Gunpowder".into(), NameSource::Fallback);
+        assert_eq!(names, expected);
+        // Nobody asks a filter twice.
+        assert_eq!(endpoint.sizes(), [3, 1, 2, 1, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_does_not_fit_the_context_is_halved() {
+    let endpoint = Endpoint::start(|question: &Question| {
+        let code = json!({"error": {"code": "context_length_exceeded"}}).to_string();
+        match question.asked.len() {
+            0..=2 => answers(question),
+            3..=4 => Turn::Fails(413, "", String::new()),
+            _ => Turn::Fails(400, "", code),
         }
-        answers(question)
     });
-    let names = named(&endpoint, user(&["Ukulele", "Gunpowder", "Chess"])).await;
-    let mut expected = good(&["Ukulele", "Gunpowder", "Chess"]);
-    expected[1] = ("Gunpowder".into(), NameSource::Fallback);
-    assert_eq!(names, expected);
+    let terms = ["Ukulele", "Lettuce", "Chess", "Rust", "Bread"];
+    assert_eq!(named(&endpoint, user(&terms)).await, good(&terms));
+    assert_eq!(endpoint.sizes(), [5, 2, 3, 1, 2]);
 }
 
 #[tokio::test]
@@ -245,6 +273,7 @@ fn what_is_no_endpoint_or_no_key_is_said_at_once() {
         api_key: Some(key.into()),
         journeys_per_call: 1,
         requests_per_minute: NonZeroU32::MIN,
+        fallback: None,
     };
     for endpoint in ["", "localhost:8080", "ftp://localhost/v1", "http://"] {
         let error = LlmNamer::new(options(endpoint, KEY)).unwrap_err();

@@ -3,12 +3,16 @@
 mod answers;
 mod budget;
 mod endpoint;
+mod fallback;
 mod jobs;
 mod limits;
+mod ordeal;
 mod plan;
 mod programs;
 mod sharing;
 
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/mod.rs"]
@@ -61,6 +65,7 @@ fn options(endpoint: &Endpoint) -> LlmOptions {
         api_key: Some(KEY.into()),
         journeys_per_call: 8,
         requests_per_minute: NonZeroU32::new(60_000).unwrap(),
+        fallback: None,
     }
 }
 
@@ -100,7 +105,11 @@ fn account() -> Account {
 
 /// Names and sources of one user.
 async fn named(endpoint: &Endpoint, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
-    let (names, _) = name(&namer(endpoint), &[journeys]).await.unwrap();
+    named_by(&namer(endpoint), journeys).await
+}
+
+async fn named_by(namer: &Namer, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
+    let (names, _) = name(namer, &[journeys]).await.unwrap();
     let names = names.into_iter().flatten();
     names.map(|name| (name.name, name.source)).collect()
 }

@@ -206,6 +206,20 @@ fn what_is_wrong_with_the_usage_of_a_model_is_said_whether_or_not_there_is_a_red
         message.contains("--namer llm needs --endpoint"),
         "{message}"
     );
+    let model = ["--endpoint", "http://host/v1", "--model", "m"];
+    for half in [
+        ["--fallback-endpoint", "http://b/v1"],
+        ["--fallback-model", "m"],
+    ] {
+        let message = refused(&[&model[..], &half].concat());
+        assert!(message.contains("need each other"), "{message}");
+    }
+    let second = ["--fallback-model", "m", "--fallback-endpoint", "b:secret@c"];
+    let message = refused(&[&model[..], &second].concat());
+    assert!(
+        message.contains("--fallback-endpoint \"c\" is not a URL"),
+        "{message}"
+    );
     for half in [["--price-input", "1"], ["--money-per-day", "5"]] {
         assert!(refused(&half).contains("--price-output"));
     }

@@ -50,6 +50,7 @@ impl Question {
 }
 
 /// What the endpoint does with a question.
+#[derive(Clone)]
 pub enum Turn {
     /// 200 with a completion of this text.
     Says(String),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{LlmNamer, LlmOptions, Namer};
-use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
+use sojourn::naming::{BatchOptions, Fallback, LlmNamer, LlmOptions, Namer};
+use sojourn::queue::{Consumer, ConsumerOptions, Kind, Lane, Queues, RetryPolicy, Work};
 use sojourn::settings::{self, LimitArgs, ListenArgs, RedisArgs, SettingsError, SharingArgs};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
@@ -138,14 +138,79 @@ struct NamingArgs {
     /// Which names are shared.
     #[command(flatten)]
     sharing: SharingArgs,
-    /// Naming jobs worked on at once
+    #[command(flatten)]
+    fallback: FallbackArgs,
+    /// Which jobs to take, and how to ask about them
+    #[arg(long, env = "SOJOURN_NAME_LANE", value_enum, default_value = "all")]
+    lane: LaneKind,
+    /// With --lane batch, seconds for which questions are gathered before they are sent
+    #[arg(long, env = "SOJOURN_LLM_BATCH_GATHER", default_value = "60", value_parser = wait,
+          value_name = "SECONDS")]
+    batch_gather: Duration,
+    /// With --lane batch, seconds after which the provider is asked again how a batch is
+    #[arg(long, env = "SOJOURN_LLM_BATCH_POLL", default_value = "60", value_parser = wait,
+          value_name = "SECONDS")]
+    batch_poll: Duration,
+    /// Naming jobs worked on at once [default: 4; with --lane batch 256]
+    #[arg(long, env = "SOJOURN_NAME_CONCURRENCY", value_name = "N")]
+    concurrency: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LaneKind {
+    /// All jobs, the urgent ones first; each question is a call
+    All,
+    /// Urgent jobs only, those of cohorts
+    High,
+    /// Jobs of backfills only; their questions go through the provider's batches, for half the price
+    /// and within a day
+    Batch,
+}
+
+impl LaneKind {
+    fn lanes(self) -> &'static [Lane] {
+        match self {
+            LaneKind::All => &Lane::ALL,
+            LaneKind::High => &[Lane::High],
+            LaneKind::Batch => &[Lane::Low],
+        }
+    }
+
+    /// Jobs worked on at once where nobody says otherwise. Those in batches only wait: 256 are some
+    /// ten thousand journeys, and each costs a renewal of its lease every ten seconds.
+    fn concurrency(self) -> usize {
+        match self {
+            LaneKind::All | LaneKind::High => 4,
+            LaneKind::Batch => 256,
+        }
+    }
+}
+
+#[derive(Args)]
+struct FallbackArgs {
+    /// Second endpoint, asked while the first does not work or refuses whatever is asked. Its key is
+    /// read from SOJOURN_LLM_FALLBACK_API_KEY or --fallback-api-key-file
     #[arg(
         long,
-        env = "SOJOURN_NAME_CONCURRENCY",
-        default_value_t = 4,
+        env = "SOJOURN_LLM_FALLBACK_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    fallback_endpoint: Option<String>,
+    /// Model to ask the second endpoint for
+    #[arg(long, env = "SOJOURN_LLM_FALLBACK_MODEL", value_name = "NAME")]
+    fallback_model: Option<String>,
+    /// File that holds the second endpoint's key
+    #[arg(long, env = "SOJOURN_LLM_FALLBACK_API_KEY_FILE", value_name = "FILE")]
+    fallback_api_key_file: Option<PathBuf>,
+    /// Calls to the second endpoint in any minute that all workers together make, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_FALLBACK_REQUESTS_PER_MINUTE",
+        default_value = "600",
         value_name = "N"
     )]
-    concurrency: usize,
+    fallback_requests_per_minute: NonZeroU32,
 }
 
 fn main() -> ExitCode {
@@ -169,15 +234,22 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
-            let (mut namer, limits) = (namer(&naming)?, naming.limits.options()?);
+            let (model, limits) = (model(&naming)?, naming.limits.options()?);
             let (redis, queues) = connect(&cli.redis).await?;
+            let mut namer = namer(model, &naming, &redis)?;
             namer.share_limits(&redis, limits);
             if let Some(cache) = naming.sharing.options() {
                 namer.share_names(&redis, cache);
             }
             let work = NamingWorker::new(&redis, namer);
-            let consumer =
-                Consumer::new(queues.name, worker.options(Kind::Name, naming.concurrency));
+            let queue = queues.name.taking(naming.lane.lanes());
+            let usual = naming.lane.concurrency();
+            let mut options = worker.options(Kind::Name, naming.concurrency.unwrap_or(usual));
+            if naming.lane == LaneKind::Batch {
+                // A batch is not over sooner for being waited for, and not lost.
+                options.drain = Duration::ZERO;
+            }
+            let consumer = Consumer::new(queue, options);
             consume(&redis, consumer, work, worker.listen, cli.owned).await
         }
     }
@@ -225,28 +297,73 @@ impl WorkerArgs {
     }
 }
 
-fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
+/// The model that names; none where names are made of terms.
+fn model(args: &NamingArgs) -> anyhow::Result<Option<LlmOptions>> {
     let kind = args.namer.unwrap_or(match args.endpoint {
         Some(_) => NamerKind::Llm,
         None => NamerKind::Terms,
     });
     if kind == NamerKind::Terms {
-        return Ok(Namer::Terms);
+        if args.lane == LaneKind::Batch {
+            let needs = "--lane batch needs --namer llm with --endpoint URL and --model NAME";
+            return Err(SettingsError::Usage(needs.into()).into());
+        }
+        return Ok(None);
     }
     let (Some(endpoint), Some(model)) = (&args.endpoint, &args.model) else {
         let needs = "--namer llm needs --endpoint URL and --model NAME (or SOJOURN_LLM_ENDPOINT \
                      and SOJOURN_LLM_MODEL)";
         return Err(SettingsError::Usage(needs.into()).into());
     };
-    let key = settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?;
     let options = LlmOptions {
         endpoint: endpoint.clone(),
         model: model.clone(),
-        api_key: key,
+        api_key: settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?,
         journeys_per_call: args.journeys_per_call,
         requests_per_minute: args.limits.requests_per_minute,
+        fallback: fallback(&args.fallback)?,
     };
-    Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
+    // Says what is wrong with it.
+    LlmNamer::new(options.clone())?;
+    Ok(Some(options))
+}
+
+fn namer(model: Option<LlmOptions>, args: &NamingArgs, redis: &Redis) -> anyhow::Result<Namer> {
+    let Some(options) = model else {
+        return Ok(Namer::Terms);
+    };
+    let namer = match args.lane {
+        LaneKind::All | LaneKind::High => LlmNamer::new(options)?,
+        LaneKind::Batch => {
+            let times = BatchOptions {
+                gather: args.batch_gather,
+                poll: args.batch_poll,
+                ..BatchOptions::default()
+            };
+            LlmNamer::by_batches(options, redis, times)?
+        }
+    };
+    Ok(Namer::Llm(Box::new(namer)))
+}
+
+fn fallback(args: &FallbackArgs) -> anyhow::Result<Option<Fallback>> {
+    let (endpoint, model) = match (&args.fallback_endpoint, &args.fallback_model) {
+        (Some(endpoint), Some(model)) => (endpoint.clone(), model.clone()),
+        (None, None) => return Ok(None),
+        _ => {
+            let needs = "--fallback-endpoint URL and --fallback-model NAME (or \
+                         SOJOURN_LLM_FALLBACK_ENDPOINT and SOJOURN_LLM_FALLBACK_MODEL) need each \
+                         other";
+            return Err(SettingsError::Usage(needs.into()).into());
+        }
+    };
+    let file = args.fallback_api_key_file.as_deref();
+    Ok(Some(Fallback {
+        endpoint,
+        model,
+        api_key: settings::secret("SOJOURN_LLM_FALLBACK_API_KEY", file)?,
+        requests_per_minute: args.fallback_requests_per_minute,
+    }))
 }
 
 /// A lease that runs out within a second is lost to the first pause of a busy machine.
@@ -256,6 +373,10 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 fn drain(text: &str) -> Result<Duration, String> {
     settings::seconds(text, 0.0..=settings::DAY)
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    settings::seconds(text, 0.1..=3600.0)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::health::Contact;
@@ -11,6 +13,7 @@ use sojourn::naming::{Account, LlmError, Named, Namer, NamingCounts, Unnamed};
 use sojourn::queue::{Counts, Failure, Lease, Work, decode};
 use sojourn::run::Epoch;
 use sojourn::store::{JourneyReader, JourneyWriter, NewName, StoreError, UserJourneys};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::patience::Patience;
@@ -64,10 +67,12 @@ impl NamingWorker {
         &self,
         users: Vec<UserToName>,
         tally: &mut Tally,
-        patience: &mut Patience<'_>,
+        patience: &Mutex<Patience<'_>>,
     ) -> Result<Vec<Waiting>, Failure> {
         let ids: Vec<&str> = users.iter().map(|asked| asked.user.as_str()).collect();
+        let mut patience = patience.lock().await;
         let stored = patience.with(|| self.reader.journeys_of_many(&ids)).await?;
+        drop(patience);
         let mut waiting = Vec::new();
         for (asked, stored) in users.into_iter().zip(stored) {
             let epoch = stored.as_ref().ok().and_then(Option::as_ref);
@@ -96,15 +101,16 @@ impl NamingWorker {
         users: Vec<Waiting>,
         account: &Account,
         tally: &mut Tally,
-        patience: &mut Patience<'_>,
+        patience: &Mutex<Patience<'_>>,
     ) -> Result<Vec<UserToName>, Failure> {
         let unnamed: Vec<Unnamed<'_>> = users.iter().map(Waiting::unnamed).collect();
         let mut has_changed = vec![false; users.len()];
+        let stop = patience.lock().await.stop;
         let mut naming = self.namer.begin(&unnamed, account).await;
         loop {
             let named = tokio::select! {
                 named = naming.next() => named.map_err(naming_failure)?,
-                () = patience.stop.cancelled() => return Err(Failure::Interrupted),
+                () = stop.cancelled() => return Err(Failure::Interrupted),
             };
             tally.cost += naming.take_counts();
             let Some(mut named) = named else { break };
@@ -121,7 +127,9 @@ impl NamingWorker {
                     (asked.user.clone(), stored.meta.epoch, names.collect())
                 })
                 .collect();
+            let mut patience = patience.lock().await;
             let written = patience.with(|| self.writer.write_names(&names)).await?;
+            drop(patience);
             for (named, written) in named.into_iter().zip(written) {
                 has_changed[named[0].user] |= written < named.len() as u64;
             }
@@ -146,6 +154,53 @@ fn new_name(before: &Journey, named: &Named) -> NewName {
     after.name_source = named.name.source;
     let before = before.clone();
     NewName { before, after }
+}
+
+impl NamingWorker {
+    /// Names the journeys of some users of a job, until none of them has one to name.
+    async fn finish(
+        &self,
+        mut users: Vec<UserToName>,
+        epoch: Epoch,
+        account: &Account,
+        patience: &Mutex<Patience<'_>>,
+    ) -> Result<Tally, Failure> {
+        let mut tally = Tally::new(epoch);
+        for _ in 0..MAX_LOOKS {
+            let waiting = self.look(users, &mut tally, patience).await?;
+            users = self.name(waiting, account, &mut tally, patience).await?;
+            if users.is_empty() {
+                return Ok(tally);
+            }
+        }
+        let busy = StoreError::Busy {
+            user: users.swap_remove(0).user,
+            times: MAX_LOOKS,
+        };
+        Err(Failure::Transient(busy.with_code()))
+    }
+
+    /// The users of a job in the parts that are named at once. Where an answer may take a day, that
+    /// are all. Which users are in a part does not hang on which are named already, so that a job that
+    /// is begun again asks what it has asked before, and finds it answered.
+    fn parts(&self, users: Vec<UserToName>) -> Vec<Vec<UserToName>> {
+        if !self.namer.is_slow() {
+            return vec![users];
+        }
+        let most = self.namer.batch_size();
+        let mut parts: Vec<(usize, Vec<UserToName>)> = Vec::new();
+        for user in users {
+            let journeys = user.journeys as usize;
+            match parts.last_mut() {
+                Some((sum, part)) if sum.saturating_add(journeys) <= most => {
+                    *sum += journeys;
+                    part.push(user);
+                }
+                _ => parts.push((journeys, vec![user])),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
 }
 
 impl Work for NamingWorker {
@@ -174,32 +229,35 @@ impl NamingWorker {
         let account = Account {
             run: lease.run.clone(),
         };
-        let mut patience = Patience { stop, contact };
+        let patience = Mutex::new(Patience { stop, contact });
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
+        let parts = self.parts(job.users).into_iter();
+        let mut parts: FuturesUnordered<_> = parts
+            .map(|users| self.finish(users, job.epoch, &account, &patience))
+            .collect();
         let mut tally = Tally::new(job.epoch);
-        let mut users = job.users;
-        for _ in 0..MAX_LOOKS {
-            let waiting = self.look(users, &mut tally, &mut patience).await?;
-            users = self
-                .name(waiting, &account, &mut tally, &mut patience)
-                .await?;
-            if users.is_empty() {
-                // The others have their names by now.
-                return match tally.missing {
-                    None => Ok(tally.counts()),
-                    Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
-                        "the results of user {user:?} that are to be named are not there: Redis has \
-                         lost them, or they have expired"
-                    )))),
-                };
+        let mut failure = None;
+        while let Some(part) = parts.next().await {
+            match part {
+                Ok(part) => tally += part,
+                // No part has a better chance.
+                Err(Failure::Unusable(reason)) => return Err(Failure::Unusable(reason)),
+                // That says nothing of the others, whose names are worth writing.
+                Err(of_part) => failure = Some(of_part),
             }
         }
-        let busy = StoreError::Busy {
-            user: users.swap_remove(0).user,
-            times: MAX_LOOKS,
-        };
-        Err(Failure::Transient(busy.with_code()))
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        match tally.missing {
+            None => Ok(tally.counts()),
+            // The others have their names by now.
+            Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
+                "the results of user {user:?} that are to be named are not there: Redis has \
+                 lost them, or they have expired"
+            )))),
+        }
     }
 }
 
@@ -234,6 +292,15 @@ struct Tally {
     /// The first user whose results are not there, or only those of an older run: a Redis has lost
     /// them, and the extraction that is done again for that reason has not written them yet.
     missing: Option<String>,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.named += more.named;
+        self.names_outdated += more.names_outdated;
+        self.cost += more.cost;
+        self.missing = self.missing.take().or(more.missing);
+    }
 }
 
 impl Tally {

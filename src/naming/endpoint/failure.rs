@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use super::class::{Class, Then};
+use super::options::Role;
 use crate::naming::limits::{Denied, Spent};
 
-/// How endpoints say that there is no money left. They say it with 429, but waiting does not help.
+/// How endpoints say that there is no money left.
 const OUT_OF_MONEY: &str = "insufficient_quota";
 
-/// How endpoints say that it is this question that they do not answer: it is too long, or a filter
-/// dislikes somebody's title. Others they would answer.
-const DECLINED: &[&str] = &[
+/// How endpoints say that a filter dislikes somebody's title.
+const FILTERED: &[&str] = &[
     "content_filter",
     "content_policy",
     "ResponsibleAIPolicyViolation",
+];
+
+/// How endpoints say that a question does not fit the model's context.
+const TOO_LONG: &[&str] = &[
     "context_length_exceeded",
     "exceed_context_size",
     "maximum context length",
@@ -25,8 +30,10 @@ const DECLINED: &[&str] = &[
 #[non_exhaustive]
 pub enum LlmError {
     /// The endpoint is not a URL.
-    #[error("--endpoint {endpoint:?} is not a URL ({reason}); it looks like https://host/v1")]
+    #[error("{option} {endpoint:?} is not a URL ({reason}); it looks like https://host/v1")]
     InvalidEndpoint {
+        /// The option that names it.
+        option: &'static str,
         /// What was given.
         endpoint: String,
         /// What is wrong with it.
@@ -53,14 +60,12 @@ pub enum LlmError {
         reason: String,
     },
     /// The endpoint refuses whatever is asked: the key, the account, the model or the form.
-    #[error("the model endpoint refused the call with {status}: {body}; {remedy}")]
+    #[error("the model endpoint refused the call with {reason}; {remedy}")]
     Refused {
-        /// HTTP status.
-        status: StatusCode,
-        /// Beginning of the answer.
-        body: String,
+        /// Status and beginning of the answer.
+        reason: String,
         /// What the operator can do.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The call could cost more than the run, or the day, has left. Nothing was sent.
     #[error("{}, so the model is not asked", Denied::OverBudget { of: *of })]
@@ -78,83 +83,169 @@ impl LlmError {
     pub fn is_transient(&self) -> bool {
         matches!(self, LlmError::Busy { .. } | LlmError::Unreadable { .. })
     }
+}
 
-    /// Whether it is a refusal of what was asked, and not of who asked: another question may be
-    /// answered.
-    pub(in crate::naming) fn may_be_about_the_question(&self) -> bool {
-        matches!(self, LlmError::Refused { status, .. } if is_about_the_request(*status))
+/// A question that was not answered.
+#[derive(Clone, Debug)]
+pub(in crate::naming) struct Failure {
+    pub class: Class,
+    /// Status and beginning of the answer, or what became of the connection.
+    pub reason: String,
+    pub retry_after: Option<Duration>,
+    /// What the operator can do where the endpoint refuses whatever is asked.
+    pub remedy: Option<String>,
+    /// What it was held back by.
+    pub denied: Option<Denied>,
+}
+
+impl Failure {
+    pub(in crate::naming) fn new(class: Class, reason: String) -> Failure {
+        Failure {
+            class,
+            reason,
+            retry_after: None,
+            remedy: None,
+            denied: None,
+        }
     }
 }
 
-/// Whether it is what was sent that the endpoint dislikes, rather than who sent it or where to.
-fn is_about_the_request(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-    )
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Failure {
+        let class = match denied {
+            // A smaller one may be let through.
+            Denied::TooLarge => Class::TooLong,
+            _ => Class::HeldBack,
+        };
+        let retry_after = match denied {
+            Denied::Busy { retry_after } => retry_after,
+            _ => None,
+        };
+        Failure {
+            retry_after,
+            denied: Some(denied),
+            ..Failure::new(class, denied.to_string())
+        }
+    }
+}
+
+impl From<Failure> for LlmError {
+    fn from(failure: Failure) -> LlmError {
+        let Failure {
+            class,
+            reason,
+            retry_after,
+            remedy,
+            denied,
+        } = failure;
+        match denied {
+            Some(Denied::OverBudget { of }) => return LlmError::OverBudget { of },
+            Some(Denied::Unpriced) => return LlmError::Unpriced,
+            _ => {}
+        }
+        match class.policy().then {
+            Then::Elsewhere => LlmError::Refused {
+                reason,
+                remedy: remedy.unwrap_or_default(),
+            },
+            Then::Fail => LlmError::Unreadable { reason },
+            Then::PutOff | Then::Split | Then::Isolate => LlmError::Busy {
+                reason,
+                retry_after,
+            },
+        }
+    }
 }
 
 /// An answer other than 2xx.
-pub(super) struct HttpFailure {
+pub(in crate::naming) struct HttpFailure {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
     /// The whole text, up to the limit of answers.
     pub body: String,
 }
 
-/// What a failure says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// Later.
-    Busy,
-    /// Not this question.
-    Declined,
-    /// Nothing, or nothing in this form.
-    Refused,
-}
-
 impl HttpFailure {
-    /// What it says. `form_is_known`: the endpoint has answered a question of the same form before,
-    /// so that what is wrong with this one must be its content.
-    pub(super) fn meaning(&self, form_is_known: bool) -> Meaning {
+    /// What class it is of. `form_is_known`: the endpoint has answered a question of the same form
+    /// before, so that what is wrong with this one must be its content.
+    pub(super) fn class(&self, form_is_known: bool) -> Class {
         let HttpFailure { status, body, .. } = self;
+        let says = |signs: &[&str]| signs.iter().any(|sign| body.contains(sign));
         let is_busy = status.is_server_error()
             || matches!(
                 *status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
             );
-        let says_so = || DECLINED.iter().any(|sign| body.contains(sign));
-        let is_about_the_question = *status == StatusCode::PAYLOAD_TOO_LARGE
-            || (self.is_about_the_request() && (form_is_known || says_so()));
-        match () {
-            () if body.contains(OUT_OF_MONEY) => Meaning::Refused,
-            () if is_busy => Meaning::Busy,
-            () if is_about_the_question => Meaning::Declined,
-            () => Meaning::Refused,
+        if says(&[OUT_OF_MONEY]) || *status == StatusCode::PAYMENT_REQUIRED {
+            return Class::OutOfMoney;
+        }
+        if is_busy {
+            return match (self.retry_after, *status) {
+                (Some(_), _) => Class::AskedToWait,
+                (None, StatusCode::TOO_MANY_REQUESTS) => Class::RateLimited,
+                (None, _) => Class::ServerError,
+            };
+        }
+        match *status {
+            StatusCode::PAYLOAD_TOO_LARGE => Class::TooLong,
+            StatusCode::UNAUTHORIZED => Class::Unauthorized,
+            StatusCode::FORBIDDEN => Class::Forbidden,
+            _ if !self.is_about_the_request() => Class::Misplaced,
+            _ if says(TOO_LONG) => Class::TooLong,
+            _ if says(FILTERED) => Class::Filtered,
+            _ if form_is_known => Class::Declined,
+            _ => Class::Form,
         }
     }
 
-    /// Whether it is what was sent that the endpoint dislikes.
+    /// What it means; `excerpt` is what of it may be shown.
+    pub(in crate::naming) fn explained(
+        &self,
+        form_is_known: bool,
+        excerpt: &str,
+        role: Role,
+    ) -> Failure {
+        let class = self.class(form_is_known);
+        Failure {
+            class,
+            reason: format!("{}: {excerpt}", self.status),
+            retry_after: self.retry_after,
+            remedy: Some(self.remedy(class, role)),
+            denied: None,
+        }
+    }
+
+    /// Whether it is what was sent that the endpoint dislikes, rather than who sent it or where to.
     pub(super) fn is_about_the_request(&self) -> bool {
-        is_about_the_request(self.status)
+        matches!(
+            self.status,
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+        )
     }
 
     /// What the operator can do about a refusal.
-    pub(super) fn remedy(&self) -> &'static str {
-        match self.status {
-            _ if self.body.contains(OUT_OF_MONEY) => "the account is empty: add credit to it",
-            StatusCode::PAYMENT_REQUIRED => "the account is empty: add credit to it",
-            StatusCode::UNAUTHORIZED => {
-                "check the key in SOJOURN_LLM_API_KEY or --llm-api-key-file"
+    fn remedy(&self, class: Class, role: Role) -> String {
+        let names = role.names();
+        match (class, self.status) {
+            (Class::OutOfMoney, _) => "the account is empty: add credit to it".into(),
+            (_, StatusCode::UNAUTHORIZED) => {
+                format!("check the key in {} or {}", names.key, names.key_file)
             }
-            StatusCode::FORBIDDEN => {
-                "check what the key in SOJOURN_LLM_API_KEY or --llm-api-key-file may do"
+            (_, StatusCode::FORBIDDEN) => format!(
+                "check what the key in {} or {} may do",
+                names.key, names.key_file
+            ),
+            (_, StatusCode::NOT_FOUND) => {
+                format!("check {} and {}", names.endpoint, names.model)
             }
-            StatusCode::NOT_FOUND => "check --endpoint and --model",
-            status if status.is_redirection() => {
-                "the endpoint is elsewhere: put its new URL into --endpoint"
-            }
-            _ => "check that --endpoint speaks the chat-completions form and has --model",
+            (_, status) if status.is_redirection() => format!(
+                "the endpoint is elsewhere: put its new URL into {}",
+                names.endpoint
+            ),
+            _ => format!(
+                "check that {} speaks the chat-completions form and has {}",
+                names.endpoint, names.model
+            ),
         }
     }
 }
@@ -163,44 +254,62 @@ impl HttpFailure {
 mod tests {
     use super::*;
 
-    fn failure(status: StatusCode, body: &str) -> HttpFailure {
+    fn failure(status: u16, body: &str) -> HttpFailure {
         HttpFailure {
-            status,
+            status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
             body: body.into(),
         }
     }
 
     #[test]
-    fn no_money_is_not_waited_for_however_late_the_answer_says_so() {
-        let body = format!("{}insufficient_quota", " ".repeat(1000));
-        let empty = failure(StatusCode::TOO_MANY_REQUESTS, &body);
-        assert_eq!(empty.meaning(true), Meaning::Refused);
-        let slow = failure(StatusCode::TOO_MANY_REQUESTS, "slow down");
-        assert_eq!(slow.meaning(true), Meaning::Busy);
+    fn a_status_and_what_the_answer_says_tell_the_class() {
+        let filter = r#"{"error":{"code":"content_filter"}}"#;
+        let overflow = r#"{"error":{"code":"context_length_exceeded"}}"#;
+        for (status, body, class) in [
+            (429, "slow down", Class::RateLimited),
+            (408, "", Class::ServerError),
+            (425, "", Class::ServerError),
+            (500, "", Class::ServerError),
+            (529, "overloaded", Class::ServerError),
+            (402, "", Class::OutOfMoney),
+            (401, filter, Class::Unauthorized),
+            (403, "", Class::Forbidden),
+            (404, "", Class::Misplaced),
+            (301, "", Class::Misplaced),
+            (413, "", Class::TooLong),
+            (400, overflow, Class::TooLong),
+            (400, filter, Class::Filtered),
+            (400, "no model", Class::Form),
+        ] {
+            assert_eq!(failure(status, body).class(false), class, "{status} {body}");
+        }
     }
 
     #[test]
-    fn a_question_that_a_filter_dislikes_says_nothing_about_others() {
-        let body = r#"{"error":{"code":"content_filter"}}"#;
-        for (status, body, meaning) in [
-            (StatusCode::BAD_REQUEST, body, Meaning::Declined),
-            (StatusCode::PAYLOAD_TOO_LARGE, "", Meaning::Declined),
-            (StatusCode::BAD_REQUEST, "no model", Meaning::Refused),
-            (StatusCode::UNAUTHORIZED, body, Meaning::Refused),
-        ] {
-            assert_eq!(failure(status, body).meaning(false), meaning, "{status}");
+    fn no_money_is_not_waited_for_however_late_the_answer_says_so() {
+        let body = format!("{}insufficient_quota", " ".repeat(1000));
+        let mut empty = failure(429, &body);
+        empty.retry_after = Some(Duration::from_secs(1));
+        assert_eq!(empty.class(true), Class::OutOfMoney);
+    }
+
+    #[test]
+    fn whoever_says_when_to_come_back_is_believed() {
+        for status in [429, 408, 500, 503] {
+            let mut busy = failure(status, "");
+            busy.retry_after = Some(Duration::ZERO);
+            assert_eq!(busy.class(false), Class::AskedToWait, "{status}");
         }
     }
 
     #[test]
     fn a_form_that_was_answered_before_is_not_what_a_refusal_is_about() {
-        for status in [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY] {
+        for status in [400, 422] {
             let refusal = failure(status, "no");
-            assert_eq!(refusal.meaning(false), Meaning::Refused);
-            assert_eq!(refusal.meaning(true), Meaning::Declined);
+            assert_eq!(refusal.class(false), Class::Form);
+            assert_eq!(refusal.class(true), Class::Declined);
         }
-        let unknown_key = failure(StatusCode::UNAUTHORIZED, "no");
-        assert_eq!(unknown_key.meaning(true), Meaning::Refused);
+        assert_eq!(failure(401, "no").class(true), Class::Unauthorized);
     }
 }

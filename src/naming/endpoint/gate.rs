@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::failure::LlmError;
-use crate::naming::limits::{Account, Denied, Expected, Headers, Limits, Permit};
+use super::failure::Failure;
+use crate::naming::limits::{Account, Expected, Headers, Limits, Permit};
 use crate::naming::money::Usage;
 
 /// Bytes of a question that are one token, about: few enough for any language, as they are corrected by
@@ -23,15 +23,6 @@ pub(super) struct Gate {
     is_fallback: bool,
 }
 
-/// Why a question does not pass.
-#[derive(Debug)]
-pub(super) enum Stopped {
-    /// Whoever asks has to wait, or to be told otherwise.
-    Failed(LlmError),
-    /// A smaller one would pass.
-    TooLarge(String),
-}
-
 impl Gate {
     /// From now on, only what these limits let through passes.
     pub(super) fn set(&mut self, limits: Limits, is_fallback: bool) {
@@ -45,20 +36,11 @@ impl Gate {
         account: &Account,
         question: &Value,
         is_retry: bool,
-    ) -> Result<Passage, Stopped> {
+    ) -> Result<Passage, Failure> {
         let Some(limits) = &self.limits else {
             return Ok(Passage(None));
         };
-        let admitted = limits.admit(account, expected(question)).await;
-        let mut permit = admitted.map_err(|denied| match denied {
-            Denied::Busy { retry_after } => Stopped::Failed(LlmError::Busy {
-                reason: denied.to_string(),
-                retry_after,
-            }),
-            Denied::OverBudget { of } => Stopped::Failed(LlmError::OverBudget { of }),
-            Denied::Unpriced => Stopped::Failed(LlmError::Unpriced),
-            Denied::TooLarge => Stopped::TooLarge(denied.to_string()),
-        })?;
+        let mut permit = limits.admit(account, expected(question)).await?;
         if is_retry {
             permit = permit.for_retry();
         }
@@ -95,7 +77,8 @@ impl Gate {
     }
 }
 
-fn expected(question: &Value) -> Expected {
+/// What a question is expected to take.
+pub(in crate::naming) fn expected(question: &Value) -> Expected {
     let bytes = question["messages"].to_string().len() as u64;
     Expected {
         input_tokens: bytes.div_ceil(BYTES_PER_TOKEN),

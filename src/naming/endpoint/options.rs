@@ -16,6 +16,66 @@ pub struct LlmOptions {
     pub journeys_per_call: usize,
     /// Calls per minute that this process makes, at most.
     pub requests_per_minute: NonZeroU32,
+    /// Whom to ask while the endpoint does not work or refuses whatever is asked.
+    pub fallback: Option<Fallback>,
+}
+
+/// A second endpoint with a model, an account and limits of its own.
+#[derive(Clone)]
+pub struct Fallback {
+    /// As [`LlmOptions::endpoint`].
+    pub endpoint: String,
+    /// Name of the model, as this endpoint knows it.
+    pub model: String,
+    /// Key that is sent as a bearer token.
+    pub api_key: Option<String>,
+    /// Calls per minute that this process makes, at most.
+    pub requests_per_minute: NonZeroU32,
+}
+
+impl std::fmt::Debug for Fallback {
+    /// Without the key, and without one that stands in the URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fallback")
+            .field("endpoint", &without_credentials(&self.endpoint))
+            .field("model", &self.model)
+            .field("requests_per_minute", &self.requests_per_minute)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which of the two endpoints one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::naming) enum Role {
+    First,
+    Fallback,
+}
+
+/// What the options of an endpoint are called.
+pub(in crate::naming) struct Names {
+    pub endpoint: &'static str,
+    pub model: &'static str,
+    pub key: &'static str,
+    pub key_file: &'static str,
+}
+
+impl Role {
+    pub(in crate::naming) fn names(self) -> Names {
+        match self {
+            Role::First => Names {
+                endpoint: "--endpoint",
+                model: "--model",
+                key: "SOJOURN_LLM_API_KEY",
+                key_file: "--llm-api-key-file",
+            },
+            Role::Fallback => Names {
+                endpoint: "--fallback-endpoint",
+                model: "--fallback-model",
+                key: "SOJOURN_LLM_FALLBACK_API_KEY",
+                key_file: "--fallback-api-key-file",
+            },
+        }
+    }
 }
 
 impl std::fmt::Debug for LlmOptions {
@@ -26,6 +86,7 @@ impl std::fmt::Debug for LlmOptions {
             .field("model", &self.model)
             .field("journeys_per_call", &self.journeys_per_call)
             .field("requests_per_minute", &self.requests_per_minute)
+            .field("fallback", &self.fallback)
             .finish_non_exhaustive()
     }
 }

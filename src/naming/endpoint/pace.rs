@@ -35,10 +35,7 @@ impl Pace {
     /// returns at once, and says for how long.
     pub(super) async fn turn(&self, longest: Duration) -> Result<(), Duration> {
         loop {
-            let until = *self.closed_until();
-            let wait = until.map_or(Duration::ZERO, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
+            let wait = self.closed_for();
             if wait.is_zero() {
                 break;
             }
@@ -49,6 +46,14 @@ impl Pace {
         }
         self.limiter.until_ready().await;
         Ok(())
+    }
+
+    /// How long the endpoint wants to be left alone yet.
+    pub(super) fn closed_for(&self) -> Duration {
+        let until = *self.closed_until();
+        until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        })
     }
 
     /// Nobody asks for this long.

@@ -1,0 +1,59 @@
+//! How questions reach a model: each by a call of its own, or many by a batch.
+
+use serde_json::Value;
+
+use super::batch::Batches;
+use super::endpoint::{Endpoint, LlmError, Patience, Reply};
+use super::limits::{Account, LimitOptions};
+use crate::connection::Redis;
+
+/// How questions reach a model.
+#[derive(Debug)]
+pub(super) enum Transport {
+    /// At once.
+    Calls(Endpoint),
+    /// Within a day.
+    Batches(Batches),
+}
+
+impl Transport {
+    pub(super) fn set_patience(&mut self, patience: Patience) {
+        match self {
+            Transport::Calls(endpoint) => endpoint.set_patience(patience),
+            // Who waits for a day has it.
+            Transport::Batches(_) => {}
+        }
+    }
+
+    /// Shares limits with all processes that ask the same.
+    pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        match self {
+            Transport::Calls(endpoint) => endpoint.share_limits(redis, options),
+            Transport::Batches(batches) => batches.share_limits(redis, options),
+        }
+    }
+
+    /// Notes names that needed no call in the ledger of a run.
+    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
+        match self {
+            Transport::Calls(endpoint) => endpoint.count_cache_hits(account, hits),
+            // Nothing is shared there.
+            Transport::Batches(_) => {}
+        }
+    }
+
+    /// Tells the limits what is known of questions, so that the ledgers of runs are complete.
+    pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
+        match self {
+            Transport::Calls(endpoint) => endpoint.flush().await,
+            Transport::Batches(batches) => batches.flush().await,
+        }
+    }
+
+    pub(super) async fn ask(&self, question: &Value, account: &Account) -> Result<Reply, LlmError> {
+        match self {
+            Transport::Calls(endpoint) => endpoint.ask(question, account).await,
+            Transport::Batches(batches) => batches.ask(question, account).await,
+        }
+    }
+}
