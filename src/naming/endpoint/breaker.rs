@@ -137,7 +137,7 @@ impl Pass<'_> {
     pub(super) fn is_ill(self, now: Instant) -> Option<Change> {
         let mut state = self.breaker.state();
         state.consecutive = state.consecutive.saturating_add(1);
-        state.outcomes = state.outcomes << 1 | 1;
+        state.outcomes = (state.outcomes << 1) | 1;
         let is_enough =
             state.consecutive >= CONSECUTIVE || state.outcomes.count_ones() >= LATEST / 2;
         let opens = self.is_probe || state.phase == Phase::Closed && is_enough;
