@@ -262,7 +262,7 @@ mod tests {
         let late = [(); 2].map(|()| enter(&breaker, now));
         let opened = pause(fail(&breaker, now, CONSECUTIVE));
         let [well, ill] = late;
-        assert_eq!((well.is_well(now), ill.is_ill(now)), (None, None));
+        assert_eq!((ill.is_ill(now), well.is_well(now)), (None, None));
         assert_eq!(breaker.enter(now).err(), Some(opened));
     }
 
