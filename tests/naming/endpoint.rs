@@ -27,7 +27,7 @@ async fn passing_failures_are_tried_again() {
     for failure in failures {
         let endpoint = Endpoint::start(at_first(failure));
         // Long enough for an answer on a busy machine, short enough for one that hangs.
-        let namer = namer_with(options(&endpoint), Duration::from_secs(2));
+        let namer = namer_with(options(&endpoint), Duration::from_secs(8));
         let (names, counts) = name(&namer, &[user(&["Ukulele"])]).await.unwrap();
         assert_eq!(names[0][0].name, "Ukulele for Beginners");
         assert_eq!((counts.calls, endpoint.questions().len()), (1, 2));

@@ -137,7 +137,7 @@ impl Pass<'_> {
     pub(super) fn is_ill(self, now: Instant) -> Option<Change> {
         let mut state = self.breaker.state();
         state.consecutive = state.consecutive.saturating_add(1);
-        state.outcomes = state.outcomes << 1 | 1;
+        state.outcomes = (state.outcomes << 1) | 1;
         let is_enough =
             state.consecutive >= CONSECUTIVE || state.outcomes.count_ones() >= LATEST / 2;
         let opens = self.is_probe || state.phase == Phase::Closed && is_enough;
@@ -262,7 +262,7 @@ mod tests {
         let late = [(); 2].map(|()| enter(&breaker, now));
         let opened = pause(fail(&breaker, now, CONSECUTIVE));
         let [well, ill] = late;
-        assert_eq!((well.is_well(now), ill.is_ill(now)), (None, None));
+        assert_eq!((ill.is_ill(now), well.is_well(now)), (None, None));
         assert_eq!(breaker.enter(now).err(), Some(opened));
     }
 
