@@ -606,6 +606,7 @@ fn every_command_line_is_one_that_the_programs_accept() {
             for word in &mut words {
                 match word.as_str() {
                     "RUN" | "ID" | "$run" => "1-0".clone_into(word),
+                    "AMOUNT" => "25".clone_into(word),
                     "ADDR" => "127.0.0.1:9464".clone_into(word),
                     "LETTER" => "extract:0:1-0".clone_into(word),
                     _ => {}

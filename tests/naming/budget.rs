@@ -1,5 +1,7 @@
 //! Runs that may not cost more than somebody wants to pay, through the real programs.
 
+use std::process::Output;
+
 use serde_json::Value;
 
 use crate::llm::{Endpoint, answers};
@@ -44,13 +46,15 @@ impl Deployment {
         Running::start("sojourn-worker", &arguments, &self.server)
     }
 
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut program = command("sojourn");
+        program.args(arguments).arg("--json");
+        program.env("SOJOURN_REDIS", self.server.url());
+        program.output().unwrap()
+    }
+
     fn ask(&self, arguments: &[&str]) -> Value {
-        let output = command("sojourn")
-            .args(arguments)
-            .arg("--json")
-            .env("SOJOURN_REDIS", self.server.url())
-            .output()
-            .unwrap();
+        let output = self.output(arguments);
         assert!(output.status.success(), "{}", said(&output));
         support::json(&output)
     }
@@ -63,7 +67,9 @@ impl Deployment {
     /// Waits until a run is in a state, and returns all that is known of it.
     fn wait_for(&self, run: &str, state: &str) -> Value {
         wait_for(state, || {
-            let status = self.ask(&["run", run]);
+            let output = self.output(&["run", run]);
+            // It is unknown until a scheduler has read the request.
+            let status = output.status.success().then(|| support::json(&output))?;
             (status["state"] == state).then_some(status)
         })
     }

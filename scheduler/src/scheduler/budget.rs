@@ -1,5 +1,7 @@
 //! Runs that have no money left: their names wait until there is more, everything else goes on.
 
+use sojourn::code::Code;
+
 use super::{Scheduler, SchedulerError};
 use crate::record::{RunRecord, RunState};
 
@@ -16,18 +18,11 @@ impl Scheduler {
             return Ok(());
         };
         let (run, register, queues) = (&record.id, &self.register, &self.queues);
-        match (waits, register.lacks_money(run).await?) {
-            (false, true) => {
-                if register.wait_for_money(run, request.lane, queues).await? {
-                    tracing::warn!(code = %sojourn::code::Code::OverBudget, %run, "what naming may cost is spent; the names wait");
-                }
-            }
-            (true, false) => {
-                if register.go_on(run, request.lane, queues).await? {
-                    tracing::info!(%run, "there is money; the names go on");
-                }
-            }
-            _ => {}
+        let lacks = register.lacks_money(run).await?;
+        if lacks && !waits && register.wait_for_money(run, request.lane, queues).await? {
+            tracing::warn!(code = %Code::OverBudget, %run, "what naming may cost is spent; the names wait");
+        } else if waits && !lacks && register.go_on(run, request.lane, queues).await? {
+            tracing::info!(%run, "there is money; the names go on");
         }
         Ok(())
     }
