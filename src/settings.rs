@@ -16,12 +16,14 @@ mod file;
 mod listen;
 mod options;
 mod process;
+mod prompt;
 
 use file::DEFAULT_FILE;
 pub use file::parse;
 pub use listen::{HealthError, ListenArgs, ask, listen_address};
 pub use options::{OPTIONS, ProgramOptions};
 pub use process::{install_tls, run, start_log, stop_signal};
+pub use prompt::PromptArgs;
 
 /// Where Redis is.
 #[derive(Args, Clone, Debug)]

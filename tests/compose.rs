@@ -17,10 +17,11 @@ use support::{Running, Server, command, root, said, server_program, wait_for};
 /// Variables that are read besides the options: secrets, which are no flags because flags can be
 /// seen by everybody on the machine, the log, which starts before there are options, and the folder
 /// for temporary files.
-const NOT_OPTIONS: [&str; 6] = [
+const NOT_OPTIONS: [&str; 7] = [
     "SOJOURN_REDIS_PASSWORD",
     "SOJOURN_REDIS_SENTINEL_PASSWORD",
     "SOJOURN_LLM_API_KEY",
+    "SOJOURN_MODERATION_API_KEY",
     "SOJOURN_LOG",
     "SOJOURN_LOG_FORMAT",
     "TMPDIR",
@@ -603,14 +604,7 @@ fn the_commands_in_the_head_of_the_file_are_understood() {
 fn what_the_container_files_ask_for_gets_neither_into_git_nor_into_an_image() {
     let ignored = std::fs::read_to_string(root().join(".gitignore")).expect("the file");
     let ignored: Vec<&str> = ignored.lines().collect();
-    for name in [
-        ".env",
-        "sojourn.toml",
-        "data",
-        "input",
-        "models",
-        "secrets",
-    ] {
+    for name in [".env", "sojourn.toml", "data", "input", "models", "secrets"] {
         let pattern = format!("/{name}");
         assert!(
             ignored.contains(&pattern.as_str()),

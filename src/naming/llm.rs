@@ -4,17 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::answer::{check, parse};
+use super::answer::{check, check_unlike, parse};
+use super::choice::choose;
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
-use super::grounding::Heard;
-use super::prompt::{Asked, AskedUser, messages, schema, trial};
+use super::grounding::Evidence;
+use super::prompt::{Asked, AskedUser, id, messages, schema, trial};
 use super::taken::Taken;
 use super::terms::name_besides;
-use super::{Name, NamingCounts, Rejection, Unnamed};
+use super::{Moderation, Name, NamingCounts, Rejection, Template, Unnamed};
 use crate::journey::NameSource;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
 const TOKENS_PER_NAME: usize = 40;
+
+/// How freely a model is to choose its words where several samples are asked for. Without freedom
+/// they would be the same.
+const TEMPERATURE_OF_SAMPLES: f64 = 0.8;
 
 /// Asks a model for names.
 #[derive(Debug)]
@@ -22,6 +27,10 @@ pub struct LlmNamer {
     endpoint: Endpoint,
     model: String,
     journeys_per_call: usize,
+    template: Template,
+    /// Answers to each question, the best of which is taken journey by journey.
+    samples: usize,
+    moderation: Option<Moderation>,
 }
 
 /// Position of a journey in the input: (user, journey).
@@ -44,7 +53,31 @@ impl LlmNamer {
             endpoint: Endpoint::new(&options)?,
             model: options.model,
             journeys_per_call: options.journeys_per_call.max(1),
+            template: Template::default(),
+            samples: 1,
+            moderation: None,
         })
+    }
+
+    /// Asks and checks by another template.
+    #[must_use]
+    pub fn with_template(mut self, template: Template) -> LlmNamer {
+        self.template = template;
+        self
+    }
+
+    /// Asks for several answers at once, and takes the best name of each journey.
+    #[must_use]
+    pub fn with_samples(mut self, samples: usize) -> LlmNamer {
+        self.samples = samples.max(1);
+        self
+    }
+
+    /// Uses no name that an endpoint calls unsafe.
+    #[must_use]
+    pub fn with_moderation(mut self, moderation: Moderation) -> LlmNamer {
+        self.moderation = Some(moderation);
+        self
     }
 
     /// Waits for the model longer or shorter than by default.
@@ -88,11 +121,22 @@ impl LlmNamer {
                 })
                 .collect();
             let answers = self.ask(users, groups, &mut counts).await?;
-            let heard = Heard::of(batch.iter().map(|&(user, at)| users[user].journeys[at]));
+            let evidence = batch.iter().map(|&(user, at)| {
+                Evidence::of_journey(self.template.rules(), users[user].journeys[at])
+            });
+            let evidence: Vec<Evidence> = evidence.collect();
+            let heard: Vec<&Evidence> = evidence.iter().collect();
+            let chosen = batch.iter().zip(&evidence).map(|(place, journey)| {
+                let candidates = answers.get(place).map_or(&[][..], Vec::as_slice);
+                choose(&self.template, candidates, journey, &heard, &given[place.0])
+            });
+            let mut chosen: Vec<Result<String, Rejection>> = chosen.collect();
+            if let Some(moderation) = &self.moderation {
+                moderation.judge(&mut chosen).await?;
+            }
             let mut failed: Vec<Place> = Vec::new();
-            for &(user, journey) in &batch {
-                let answer = answers.get(&(user, journey)).map(String::as_str);
-                match check(answer, users[user].journeys[journey], &given[user], &heard) {
+            for (&(user, journey), chosen) in batch.iter().zip(chosen) {
+                match chosen.and_then(|name| check_unlike(name, &given[user])) {
                     Ok(name) => {
                         given[user].add(&name);
                         found[user][journey] = Some(Name {
@@ -102,11 +146,14 @@ impl LlmNamer {
                     }
                     Err(rejection) => {
                         counts.rejected += 1;
-                        tracing::debug!(%rejection, ?answer, "a name is not used");
+                        let answers = answers.get(&(user, journey));
+                        tracing::debug!(%rejection, ?answers, "a name is not used");
                         let first_clash =
                             rejection == Rejection::Duplicate && clashed.insert((user, journey));
-                        // What failed alone would fail again, unless it is told more.
-                        if batch.len() > 1 || first_clash {
+                        // What failed alone would fail again, unless it is told more; and what was
+                        // not moderated has been paid for once.
+                        let may_pass = rejection != Rejection::Unmoderated;
+                        if may_pass && (batch.len() > 1 || first_clash) {
                             failed.push((user, journey));
                         }
                     }
@@ -119,7 +166,7 @@ impl LlmNamer {
             .into_iter()
             .zip(users)
             .zip(given)
-            .map(|((found, user), given)| complete(found, user, given, &mut counts))
+            .map(|((found, user), given)| complete(&self.template, found, user, given, &mut counts))
             .collect();
         Ok((names, counts))
     }
@@ -142,29 +189,34 @@ impl LlmNamer {
     }
 
     fn question(&self, messages: Value, names: usize) -> Value {
-        json!({
+        let mut question = json!({
             "model": self.model,
             "messages": messages,
             "response_format": schema(),
             "temperature": 0,
             "seed": 0,
             "max_tokens": TOKENS_PER_NAME * (names + 1),
-        })
+        });
+        if self.samples > 1 {
+            question["n"] = json!(self.samples);
+            question["temperature"] = json!(TEMPERATURE_OF_SAMPLES);
+        }
+        question
     }
 
-    /// One call. Returns names by place; none for what the model did not answer.
+    /// One call. Returns names by place, of each sample; none for what the model did not answer.
     async fn ask(
         &self,
         users: &[Unnamed<'_>],
         groups: Vec<Group<'_>>,
         counts: &mut NamingCounts,
-    ) -> Result<HashMap<Place, String>, LlmError> {
+    ) -> Result<HashMap<Place, Vec<String>>, LlmError> {
         let mut asked: Vec<AskedUser<'_>> = Vec::new();
         let mut places: HashMap<String, Place> = HashMap::new();
         for (group, taken) in groups {
             let number = asked.len() + 1;
             let ask = |(at, &(user, journey)): (usize, &Place)| {
-                let id = format!("{number}{}", letters(at));
+                let id = id(number, at);
                 places.insert(id.clone(), (user, journey));
                 Asked {
                     id,
@@ -174,12 +226,14 @@ impl LlmNamer {
             let journeys = group.iter().enumerate().map(ask).collect();
             asked.push(AskedUser { journeys, taken });
         }
-        let question = self.question(messages(&asked), places.len());
+        let question = self.question(messages(&self.template, &asked), places.len());
         let reply = match self.endpoint.ask(&question).await {
             // Nothing was answered in this form yet, so it may refuse this question or every
             // question. If it takes the trial, it declines this one.
             Err(refusal) if refusal.may_be_about_the_question() => {
-                self.endpoint.ask(&self.question(trial(), 2)).await?;
+                self.endpoint
+                    .ask(&self.question(trial(&self.template), 2))
+                    .await?;
                 counts.calls += 1;
                 self.endpoint.ask(&question).await?
             }
@@ -188,7 +242,7 @@ impl LlmNamer {
         counts.calls += 1;
         match reply {
             Reply::Answer {
-                text,
+                texts,
                 is_cut,
                 tokens_in,
                 tokens_out,
@@ -204,11 +258,13 @@ impl LlmNamer {
                         "the model's answer was cut off at its limit of tokens"
                     );
                 }
-                let names = parse(&text);
-                Ok(names
-                    .into_iter()
-                    .filter_map(|(id, name)| Some((*places.get(&id)?, name)))
-                    .collect())
+                let mut names: HashMap<Place, Vec<String>> = HashMap::new();
+                for (id, name) in texts.iter().flat_map(|text| parse(text)) {
+                    if let Some(&place) = places.get(&id) {
+                        names.entry(place).or_default().push(name);
+                    }
+                }
+                Ok(names)
             }
             Reply::Declined { reason } => {
                 tracing::warn!(journeys = places.len(), %reason, "the model declined a question");
@@ -227,6 +283,7 @@ fn taken<'a>(user: &Unnamed<'a>, found: &'a [Option<Name>]) -> Vec<&'a str> {
 /// The names of a user's journeys. A journey without one keeps the name that it had before it
 /// changed, where that passes the checks still; else its terms are its name.
 fn complete(
+    template: &Template,
     mut names: Vec<Option<Name>>,
     user: &Unnamed<'_>,
     mut given: Taken,
@@ -237,14 +294,16 @@ fn complete(
             continue;
         }
         let before = (journey.name_source == NameSource::Stale).then_some(journey.name.as_str());
-        let name = match check(before, journey, &given, &Heard::default()) {
+        let evidence = Evidence::of_journey(template.rules(), journey);
+        let kept = check(template, before, &evidence, &[]);
+        let name = match kept.and_then(|name| check_unlike(name, &given)) {
             Ok(kept) => {
                 counts.kept += 1;
                 kept
             }
             Err(_) => {
                 counts.fallbacks += 1;
-                name_besides(journey, &given)
+                name_besides(journey, &given, template.rules())
             }
         };
         given.add(&name);
@@ -255,13 +314,4 @@ fn complete(
         });
     }
     names.into_iter().flatten().collect()
-}
-
-/// a, b, ..., z, aa, ab, ...
-fn letters(number: usize) -> String {
-    let letter = char::from(b'a' + (number % 26) as u8);
-    match number / 26 {
-        0 => letter.to_string(),
-        more => letters(more - 1) + &letter.to_string(),
-    }
 }

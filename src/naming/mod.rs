@@ -1,17 +1,25 @@
 //! Names for journeys: made of their terms, or written by a language model and checked.
 
 mod answer;
+mod choice;
 mod endpoint;
 mod grounding;
 mod llm;
+mod locale;
+mod moderation;
 mod prompt;
+mod script;
 mod taken;
+mod template;
 mod terms;
 mod words;
 
 pub use answer::Rejection;
 pub use endpoint::{LlmError, LlmOptions, Patience};
 pub use llm::LlmNamer;
+pub use locale::Locale;
+pub use moderation::{Moderation, ModerationOptions};
+pub use template::{Template, TemplateError};
 pub use terms::name_of_terms;
 
 use self::taken::Taken;
@@ -106,9 +114,10 @@ impl Namer {
 
 /// Names made of terms for a user's journeys, each different from the others.
 fn of_terms(user: &Unnamed<'_>) -> Vec<Name> {
+    let template = Template::default();
     let mut taken: Taken = user.taken.iter().copied().collect();
     let name = |journey: &&Journey| {
-        let name = terms::name_besides(journey, &taken);
+        let name = terms::name_besides(journey, &taken, template.rules());
         taken.add(&name);
         Name {
             name,

@@ -38,7 +38,8 @@ impl Stemming {
         }
     }
 
-    fn is_stemmed(&self, word: &str) -> bool {
+    /// Whether a word is in the script of the language, and long enough to have an ending.
+    pub(crate) fn is_stemmed(&self, word: &str) -> bool {
         let mut letters = 0;
         let in_script = word.chars().all(|c| {
             letters += 1;

@@ -2,8 +2,11 @@
 
 mod answers;
 mod endpoint;
+mod injections;
 mod jobs;
+mod moderation;
 mod programs;
+mod prompt;
 
 #[path = "../support/llm.rs"]
 mod llm;
@@ -59,14 +62,23 @@ fn options(endpoint: &Endpoint) -> LlmOptions {
     }
 }
 
-fn namer_with(options: LlmOptions, call: Duration) -> Namer {
-    sojourn::settings::install_tls();
-    let namer = LlmNamer::new(options).unwrap().with_patience(Patience {
+fn patience(call: Duration) -> Patience {
+    Patience {
         call,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_secs(5),
-    });
-    Namer::Llm(Box::new(namer))
+    }
+}
+
+fn llm_namer(options: LlmOptions, call: Duration) -> LlmNamer {
+    sojourn::settings::install_tls();
+    LlmNamer::new(options)
+        .unwrap()
+        .with_patience(patience(call))
+}
+
+fn namer_with(options: LlmOptions, call: Duration) -> Namer {
+    Namer::Llm(Box::new(llm_namer(options, call)))
 }
 
 fn namer(endpoint: &Endpoint) -> Namer {
@@ -89,7 +101,11 @@ async fn name(
 
 /// Names and sources of one user.
 async fn named(endpoint: &Endpoint, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
-    let (names, _) = name(&namer(endpoint), &[journeys]).await.unwrap();
+    named_by(&namer(endpoint), journeys).await
+}
+
+async fn named_by(namer: &Namer, journeys: Vec<Journey>) -> Vec<(String, NameSource)> {
+    let (names, _) = name(namer, &[journeys]).await.unwrap();
     let names = names.into_iter().flatten();
     names.map(|name| (name.name, name.source)).collect()
 }

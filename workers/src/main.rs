@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{LlmNamer, LlmOptions, Namer};
+use sojourn::naming::{LlmNamer, LlmOptions, Moderation, ModerationOptions, Namer};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Queues, RetryPolicy, Work};
-use sojourn::settings::{self, ListenArgs, RedisArgs, SettingsError};
+use sojourn::settings::{self, ListenArgs, PromptArgs, RedisArgs, SettingsError};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -124,6 +124,33 @@ struct NamingArgs {
     /// File that holds the endpoint's key
     #[arg(long, env = "SOJOURN_LLM_API_KEY_FILE", value_name = "FILE")]
     llm_api_key_file: Option<PathBuf>,
+    /// How it is asked.
+    #[command(flatten)]
+    prompt: PromptArgs,
+    /// Answers to each question, of which each journey gets the best name
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_SAMPLES",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=16),
+        value_name = "N"
+    )]
+    samples: u8,
+    /// Endpoint of the OpenAI moderations form that has to let a name pass. Its key is
+    /// read from SOJOURN_MODERATION_API_KEY or --moderation-api-key-file
+    #[arg(
+        long,
+        env = "SOJOURN_MODERATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    moderation: Option<String>,
+    /// Model to ask there [default: the endpoint's own choice]
+    #[arg(long, env = "SOJOURN_MODERATION_MODEL", value_name = "NAME")]
+    moderation_model: Option<String>,
+    /// File that holds that endpoint's key
+    #[arg(long, env = "SOJOURN_MODERATION_API_KEY_FILE", value_name = "FILE")]
+    moderation_api_key_file: Option<PathBuf>,
     /// Journeys in one call, at most
     #[arg(
         long,
@@ -244,7 +271,24 @@ fn namer(args: &NamingArgs) -> anyhow::Result<Namer> {
         journeys_per_call: args.journeys_per_call,
         requests_per_minute: args.requests_per_minute,
     };
-    Ok(Namer::Llm(Box::new(LlmNamer::new(options)?)))
+    let template = args.prompt.template()?;
+    tracing::info!(
+        version = template.version(),
+        hash = template.hash(),
+        "prompt"
+    );
+    let mut namer = LlmNamer::new(options)?
+        .with_template(template)
+        .with_samples(args.samples.into());
+    if let Some(endpoint) = &args.moderation {
+        let key_file = args.moderation_api_key_file.as_deref();
+        namer = namer.with_moderation(Moderation::new(ModerationOptions {
+            endpoint: endpoint.clone(),
+            model: args.moderation_model.clone(),
+            api_key: settings::secret("SOJOURN_MODERATION_API_KEY", key_file)?,
+        })?);
+    }
+    Ok(Namer::Llm(Box::new(namer)))
 }
 
 /// A lease that runs out within a second is lost to the first pause of a busy machine.

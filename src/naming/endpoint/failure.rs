@@ -23,8 +23,10 @@ const DECLINED: &[&str] = &[
 #[non_exhaustive]
 pub enum LlmError {
     /// The endpoint is not a URL.
-    #[error("--endpoint {endpoint:?} is not a URL ({reason}); it looks like https://host/v1")]
+    #[error("{option} {endpoint:?} is not a URL ({reason}); it looks like https://host/v1")]
     InvalidEndpoint {
+        /// The option that names it.
+        option: &'static str,
         /// What was given.
         endpoint: String,
         /// What is wrong with it.

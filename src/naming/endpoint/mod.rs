@@ -11,14 +11,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use failure::LlmError;
+pub(super) use options::without_credentials;
 pub use options::{LlmOptions, Patience};
+pub(super) use pace::retry_after;
 
 use crate::causes::explain;
 use crate::code::Coded;
 use failure::{HttpFailure, Meaning};
 use form::KnownForm;
-use options::without_credentials;
-use pace::{Pace, retry_after};
+use pace::Pace;
 
 /// Attempts at one call before the job is put off.
 const ATTEMPTS: usize = 4;
@@ -35,8 +36,9 @@ const MAX_EXCERPT: usize = 200;
 pub(super) enum Reply {
     /// An answer, whatever it says.
     Answer {
-        text: String,
-        /// The answer was not finished when it reached its limit of tokens.
+        /// One for each sample that was asked for, or fewer.
+        texts: Vec<String>,
+        /// One was not finished when it reached its limit of tokens.
         is_cut: bool,
         tokens_in: u64,
         tokens_out: u64,
@@ -98,6 +100,7 @@ struct Usage {
 impl Endpoint {
     pub(super) fn new(options: &LlmOptions) -> Result<Endpoint, LlmError> {
         let invalid = |reason: String| LlmError::InvalidEndpoint {
+            option: "--endpoint",
             endpoint: without_credentials(&options.endpoint),
             reason,
         };
@@ -296,15 +299,15 @@ async fn read(mut response: reqwest::Response) -> Result<Body, reqwest::Error> {
 }
 
 fn answer(completion: Completion) -> Reply {
-    let choice = completion.choices.into_iter().next();
-    let is_cut = choice
-        .as_ref()
-        .is_some_and(|choice| choice.finish_reason == "length");
-    let message = choice.and_then(|choice| choice.message);
-    let text = message.and_then(|message| Some(message.content.as_str()?.to_owned()));
+    let choices = completion.choices;
+    let is_cut = choices
+        .iter()
+        .any(|choice| choice.finish_reason == "length");
+    let messages = choices.into_iter().filter_map(|choice| choice.message);
+    let texts = messages.filter_map(|message| Some(message.content.as_str()?.to_owned()));
     let usage = completion.usage.unwrap_or_default();
     Reply::Answer {
-        text: text.unwrap_or_default(),
+        texts: texts.collect(),
         is_cut,
         tokens_in: usage.prompt_tokens.unwrap_or(0),
         tokens_out: usage.completion_tokens.unwrap_or(0),

@@ -55,7 +55,7 @@ impl Default for Patience {
 
 /// A URL, or what somebody took for one, as it may be printed: without name and password, and
 /// without its query, which may hold a key.
-pub(super) fn without_credentials(endpoint: &str) -> String {
+pub(in crate::naming) fn without_credentials(endpoint: &str) -> String {
     let (scheme, rest) = match endpoint.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), endpoint),

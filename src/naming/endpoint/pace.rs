@@ -66,7 +66,7 @@ impl Pace {
 }
 
 /// When to call again: milliseconds as some endpoints say it, else seconds or a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(in crate::naming) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     asked_wait(headers).map(|wait| wait.min(LONGEST_ASKED))
 }
 
