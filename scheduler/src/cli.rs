@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::ingest::IngestOptions;
 use sojourn::journey::{Assign, JourneyParams};
 use sojourn::run::RunId;
-use sojourn::settings::{self, ListenArgs, RedisArgs, listen_address};
+use sojourn::settings::{self, ListenArgs, PromptArgs, RedisArgs, listen_address};
 
 use crate::trigger::LONGEST_TTL;
 use sojourn::terms::Language;
@@ -157,6 +157,10 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Write questions about curated collections, with the names that people gave them as answers, in
+    /// the form that fine-tuning takes
+    #[command(after_help = TUNING_HELP)]
+    ExportTuning(TuningArgs),
     /// Try everything: a generated population, real processes, and how well its interests are found
     Demo {
         /// How many users to generate
@@ -287,6 +291,40 @@ A folder or a prefix is read as deep as it goes, without names that begin with .
 (s3://, gs://, az://) are read and written with the usual variables of their vendors: AWS_REGION,
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT for other stores that speak S3),
 GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ...";
+
+/// Options of `sojourn export-tuning`.
+#[derive(Args, Debug)]
+pub struct TuningArgs {
+    /// Collections: files, folders, globs or object-store URLs of JSON lines, plain, .gz or .zst
+    #[arg(required = true, value_name = "LOCATION")]
+    pub collections: Vec<String>,
+    /// Where the lines go; a file that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How a model will be asked.
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// Journeys in one question, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
+        default_value_t = 1,
+        value_name = "N"
+    )]
+    pub journeys_per_call: usize,
+    /// Language of the items, as of `sojourn ingest` [default: english]
+    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
+    pub language: Option<Language>,
+}
+
+const TUNING_HELP: &str = "\
+A collection is a line such as
+
+  {\"title\": \"Ukulele chords\", \"items\": [{\"title\": \"C and F\", \"tags\": [\"music\"]}, ...]}
+
+whose items have a title and may have a description and tags. Each is asked about as a worker with the
+same --prompt would ask about the journey of somebody who came to all of its items. Collections that
+follow one another are the journeys of one user. A title that would be refused as a name is left out.";
 
 /// Which users a recompute is about.
 #[derive(Args, Debug)]

@@ -12,6 +12,7 @@ mod script;
 mod taken;
 mod template;
 mod terms;
+mod tuning;
 mod words;
 
 pub use answer::Rejection;
@@ -21,6 +22,7 @@ pub use locale::Locale;
 pub use moderation::{Moderation, ModerationOptions};
 pub use template::{Template, TemplateError};
 pub use terms::name_of_terms;
+pub use tuning::{TuningCounts, TuningError, TuningOptions, export_tuning};
 
 use self::taken::Taken;
 use crate::journey::{Journey, NameSource};

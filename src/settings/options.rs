@@ -103,6 +103,17 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             ("dead", &["dataset"]),
             ("show", &["dataset"]),
             ("health", &["listen"]),
+            (
+                "export-tuning",
+                &[
+                    "out",
+                    "prompt",
+                    "examples",
+                    "locale",
+                    "journeys-per-call",
+                    "language",
+                ],
+            ),
             ("demo", &["users", "seed", "keep"]),
         ],
     },

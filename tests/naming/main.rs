@@ -7,6 +7,7 @@ mod jobs;
 mod moderation;
 mod programs;
 mod prompt;
+mod tuning;
 
 #[path = "../support/llm.rs"]
 mod llm;
