@@ -181,12 +181,7 @@ impl Contact {
         if !std::mem::replace(&mut self.waits, false) {
             return;
         }
-        let mut outage = self.health.outage();
-        outage.waiting -= 1;
-        if outage.waiting == 0
-            && let Some(since) = outage.since
-        {
-            *outage = Outage::default();
+        if let Some(since) = self.health.outage().left() {
             tracing::info!(role = self.health.role, waited = ?since.elapsed(), "Redis is back");
         }
     }
@@ -196,16 +191,22 @@ impl Drop for Contact {
     /// That it ended says nothing about Redis: whoever asks next will know.
     fn drop(&mut self) {
         if self.waits {
-            let mut outage = self.health.outage();
-            outage.waiting -= 1;
-            if outage.waiting == 0 {
-                outage.since = None;
-            }
+            self.health.outage().left();
         }
     }
 }
 
 impl Outage {
+    /// One loop waits no more. If it was the last, the outage is over, and what is said of the next
+    /// is news; returns when it began.
+    fn left(&mut self) -> Option<Instant> {
+        self.waiting -= 1;
+        if self.waiting > 0 {
+            return None;
+        }
+        std::mem::take(self).since
+    }
+
     /// Whether the log is to be told the reason, and then that it was.
     fn is_news(&mut self, now: Instant) -> bool {
         if self.said_at.is_none_or(|at| now - at >= SAY_AGAIN) {
@@ -292,6 +293,17 @@ mod tests {
         assert!(waiting_for().is_some(), "the other still waits");
         drop(renew);
         assert_eq!(waiting_for(), None);
+    }
+
+    #[test]
+    fn an_outage_is_news_also_when_all_who_waited_in_the_one_before_have_ended() {
+        let health = health(1);
+        let mut first = health.contact();
+        first.failed(&error("refused"));
+        drop(first);
+        let mut outage = health.outage();
+        outage.reason = error("refused").with_code();
+        assert!(outage.is_news(Instant::now()));
     }
 
     #[test]

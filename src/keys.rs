@@ -49,6 +49,11 @@ impl Keys {
         format!("{}:triggers", self.prefix)
     }
 
+    /// The entry that was made in that stream, and in its slot, for the request of this name.
+    pub fn asked(&self, name: &str) -> String {
+        format!("{}:asked:{{{}}}:{name}", self.prefix, self.triggers())
+    }
+
     /// Hash of a run: what was asked for, its state and its epoch.
     pub fn run(&self, run: &RunId) -> String {
         format!("{}:{{runs}}:{run}", self.prefix)

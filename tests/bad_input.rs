@@ -96,6 +96,21 @@ fn a_redis_that_needs_a_password_says_how_to_give_it() {
 }
 
 #[test]
+fn an_empty_file_of_a_password_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password").display().to_string();
+    std::fs::write(&file, "\n").unwrap();
+    for option in ["--redis-password-file", "--redis-sentinel-password-file"] {
+        let output = sojourn(&["runs", "--redis", "redis://127.0.0.1:1", option, &file]);
+        let message = refusal(&output, 2);
+        assert!(
+            message.contains(&file) && message.contains("is empty"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_redis_that_is_too_old_is_refused_with_its_version() {
     // No server this old can be had here, so its greeting is played.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -9,7 +9,7 @@ use crate::plan::Plan;
 #[derive(Debug)]
 pub(crate) struct Active {
     pub lane: Lane,
-    /// How often the run had begun again when it was planned.
+    /// How often the run had restarted when it was planned.
     pub restarts: u64,
     pub plan: Plan,
     /// How many jobs of each partition are queued or were.

@@ -1,9 +1,11 @@
 //! The stream of requests: anybody writes to it, the leading scheduler reads it.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::{AsyncCommands, RedisError};
+use rand::RngExt;
+use redis::{AsyncCommands, RedisError, Script};
 use sojourn::code::{Code, Coded};
 use sojourn::connection::Redis;
 use sojourn::run::RunId;
@@ -18,6 +20,11 @@ const CONSUMER: &str = "leader";
 /// Requests read at once.
 const AT_ONCE: usize = 16;
 
+/// How long a request is known as one that was made: for longer than anybody waits for a reply.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+static SUBMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("submit.lua")));
+
 /// A request as it was read; what is wrong with it where it cannot be understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
@@ -29,14 +36,18 @@ pub struct Received {
 
 /// Asks for a run. Its id is that of the stream entry.
 ///
+/// On a cluster the client makes a call again whose connection broke, so the request has a name of
+/// its own: otherwise one whose reply was lost would begin two runs. Nobody else repeats it.
+///
 /// # Errors
-/// When Redis fails.
+/// When Redis fails. The run may have been asked for.
 pub async fn submit(redis: &Redis, request: &Request) -> Result<RunId, RedisError> {
-    let key = redis.keys().triggers();
-    let entry: String = redis
-        .commands()
-        .xadd(key, "*", &request.to_fields())
-        .await?;
+    let keys = redis.keys();
+    let name = format!("{:032x}", rand::rng().random::<u128>());
+    let mut call = SUBMIT.prepare_invoke();
+    call.key(keys.triggers()).key(keys.asked(&name));
+    call.arg(REMEMBERED.as_secs()).arg(request.to_fields());
+    let entry: String = call.invoke_async(&mut redis.commands()).await?;
     RunId::parse(&entry).map_err(|error| RedisError::from(std::io::Error::other(error.to_string())))
 }
 

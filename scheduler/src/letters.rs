@@ -168,7 +168,8 @@ impl Letters {
     ///
     /// First the jobs of a page, then their runs: a run that is reopened before its jobs are pending
     /// looks done, and would be ended again. Who dies in between leaves a run that says `done` while
-    /// workers do some of its jobs; replaying the other letters of the run reopens it.
+    /// workers do some of its jobs; replaying the letters of the run again reopens it, also when
+    /// there are none any more.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe, and goes on with what is left.
@@ -212,14 +213,35 @@ impl Letters {
             Ok(())
         })
         .await?;
-        if let Choice::Ids(ids) = choice
-            && ids.len() > found
-        {
-            replay.left(GONE, (ids.len() - found) as u64);
+        match choice {
+            Choice::Ids(ids) if ids.len() > found => {
+                replay.left(GONE, (ids.len() - found) as u64);
+            }
+            Choice::Like(Filter { run: Some(run), .. })
+                if !runs.contains(run) && self.is_done_too_soon(run).await? =>
+            {
+                if self.register.reopen(run).await? {
+                    reopened.insert(run.clone());
+                }
+                runs.insert(run.clone());
+            }
+            _ => {}
         }
         replay.runs = sorted(runs);
         replay.reopened = sorted(reopened);
         Ok(replay)
+    }
+
+    /// Whether a run says that it is done while jobs of it are pending.
+    async fn is_done_too_soon(&self, run: &RunId) -> Result<bool, RegisterError> {
+        match self.register.status(run, &self.queues).await {
+            Ok(status) => {
+                let pending = status.pending + status.naming_pending;
+                Ok(status.record.state == RunState::Done && pending > 0)
+            }
+            Err(RegisterError::UnknownRun(_) | RegisterError::Foreign { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Why no job of a run is done any more, if that is so.

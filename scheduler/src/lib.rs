@@ -7,7 +7,6 @@ mod active;
 pub mod cli;
 pub mod code;
 pub mod cohort;
-mod control;
 pub mod demo;
 pub mod inbox;
 pub mod leader;

@@ -11,11 +11,11 @@ use crate::active::Active;
 use crate::record::{RunRecord, RunState};
 use crate::register::{Register, RegisterError};
 
-/// How often a run begins again by itself. What is lost once was an accident; what is lost every
-/// time is something that has to be looked into.
+/// How often a run restarts by itself before somebody repairs it. What is lost once was an accident;
+/// what is lost every time is something that has to be looked into.
 pub(crate) const MOST_RESTARTS: u64 = 2;
 
-/// What came of names, and what they cost, is true also after the run has begun again: journeys that
+/// What came of names, and what they cost, is true also after the run has restarted: journeys that
 /// have names are not named again. Those asked for then are those that were named before, and those
 /// that still want a name are asked for once more.
 const NAMING_KEEPS: KeptCounts = KeptCounts {
@@ -157,14 +157,14 @@ async fn mend(
         }
         let lost = queue.lose(&run, partition, restarts, &lost).await?;
         if lost > 0 {
-            tracing::error!(%run, %kind, partition, lost, "jobs have vanished from the queue; when the others are done, the run begins again if it can");
+            tracing::error!(%run, %kind, partition, lost, "jobs have vanished from the queue; when the others are done, the run restarts if it can");
         }
     }
     Ok(())
 }
 
-/// Lets a run begin again for the `restarts`th time, in all partitions where it has not yet.
-pub(crate) async fn begin_again(
+/// Restarts a run for the `restarts`th time, in all partitions where it has not yet.
+pub(crate) async fn restart(
     queues: &Queues,
     run: &RunId,
     lane: Lane,
@@ -172,12 +172,6 @@ pub(crate) async fn begin_again(
 ) -> Result<(), QueueError> {
     // Naming last: what extraction jobs queue until they notice is wanted the next time as well.
     let nothing = KeptCounts::default();
-    queues
-        .extract
-        .begin_again(run, lane, restarts, nothing)
-        .await?;
-    queues
-        .name
-        .begin_again(run, lane, restarts, NAMING_KEEPS)
-        .await
+    queues.extract.restart(run, lane, restarts, nothing).await?;
+    queues.name.restart(run, lane, restarts, NAMING_KEEPS).await
 }

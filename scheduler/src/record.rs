@@ -92,7 +92,7 @@ pub struct RunRecord {
     pub error: Option<String>,
     /// What it is waiting for before it can be planned.
     pub waiting: Option<String>,
-    /// How often it has begun again, because Redis had lost jobs or somebody asked for it.
+    /// How often it has restarted, because Redis had lost jobs or somebody asked for it.
     pub restarts: u64,
 }
 

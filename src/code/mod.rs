@@ -120,6 +120,8 @@ codes! {
     Lost = "SJ408", EXIT_RUN;
     /// The results that a naming job is about are not there.
     NothingToName = "SJ409", EXIT_RUN;
+    /// An attempt at a job comes after a later one, or after the end of its run.
+    Overtaken = "SJ410", EXIT_RUN;
 
     /// There is no such run.
     UnknownRun = "SJ501", EXIT_INPUT;
@@ -135,7 +137,7 @@ codes! {
     Deployment = "SJ506", EXIT_FAILED;
     /// A process does not do its work, or does not say so.
     Unhealthy = "SJ507", EXIT_FAILED;
-    /// A run cannot begin again.
+    /// A run cannot be repaired.
     BeyondRepair = "SJ508", EXIT_INPUT;
 
     /// The model endpoint refuses whatever is asked.

@@ -1,6 +1,6 @@
 //! Why Redis cannot be used.
 
-use super::link::LOADING_PATIENCE;
+use super::discovery::LOADING_PATIENCE;
 
 /// Why Redis cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,10 +9,13 @@
 //! the connection is made; nothing outside this folder needs to know.
 
 mod address;
+mod connector;
+mod discovery;
 mod error;
 mod handle;
 mod link;
 mod server;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +45,8 @@ pub struct RedisOptions {
     pub url: String,
     /// Password, when it is not in the URL.
     pub password: Option<String>,
+    /// User of the sentinels, if it is not their default one.
+    pub sentinel_user: Option<String>,
     /// Password of the sentinels, if they want one.
     pub sentinel_password: Option<String>,
     /// Certificates (PEM) of the authorities that the servers' certificates are checked against;
@@ -65,6 +70,7 @@ impl RedisOptions {
         RedisOptions {
             url: url.into(),
             password: None,
+            sentinel_user: None,
             sentinel_password: None,
             authority: None,
             certificate: None,
@@ -108,9 +114,9 @@ impl Redis {
     /// evicts keys. Once connected, the connection is re-made by itself whenever it breaks.
     pub async fn connect(options: &RedisOptions) -> Result<Redis, ConnectError> {
         let address = options.address()?;
-        let (links, server) = Links::open(&address, options).await?;
+        let (links, server) = discovery::discover(&address, options).await?;
         Ok(Redis {
-            links: Arc::new(links),
+            links,
             keys: Keys::new(&options.key_prefix),
             server,
         })

@@ -119,7 +119,7 @@ impl Queue {
         }
     }
 
-    /// Queues jobs of a run again that are missing. `restarts` is how often the run had begun again
+    /// Queues jobs of a run again that are missing. `restarts` is how often the run had restarted
     /// when they were missed. Returns how many were queued: those that are still pending.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 -- Returns 1 when the run is over there, 0 when a job is pending, or the run is paused or cancelled.
 --
 -- Guarantee: from then on nothing of the run is enqueued, and its counts are final, whoever wakes up,
--- until it is reopened, paused or begins again. One that is paused or cancelled stays so: otherwise
+-- until it is reopened, paused or restarts. One that is paused or cancelled stays so: otherwise
 -- to reopen it would undo that.
 
 local state = redis.call('HGET', KEYS[1], 'state')

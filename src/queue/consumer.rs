@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Counts, Failure, Lane, Lease, Outcome, Queue, QueueError, Renewal, RetryPolicy};
+use super::rotation::Rotation;
+use super::{Counts, Failure, Lane, Lease, Outcome, Queue, Renewal, RetryPolicy};
 use crate::backoff::{Backoff, jittered};
 use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
@@ -149,9 +150,7 @@ impl Consumer {
         let halt = CancellationToken::new();
         let summary = Arc::new(Mutex::new(Summary::default()));
 
-        let mut next_partition = rand::rng().random_range(0..this.queue.partitions());
-        let mut backoff = Backoff::default();
-        let mut contact = this.health.contact();
+        let mut rotation = Rotation::new(&this.queue, &this.health);
         while !stop.is_cancelled() {
             let slot = tokio::select! {
                 slot = slots.clone().acquire_owned() => slot,
@@ -159,23 +158,14 @@ impl Consumer {
             };
             // The semaphore is never closed.
             let Ok(slot) = slot else { break };
+            tokio::select! {
+                () = rotation.begin() => {}
+                () = stop.cancelled() => break,
+            }
             let next = tokio::select! {
-                next = this.next(&mut next_partition) => next,
+                next = this.next(&mut rotation) => next,
                 () = patience_after(&stop) => break,
             };
-            let next = match next {
-                Ok(next) => next,
-                Err(error) => {
-                    contact.failed(&error);
-                    tokio::select! {
-                        () = tokio::time::sleep(backoff.pause()) => {}
-                        () = stop.cancelled() => {}
-                    }
-                    continue;
-                }
-            };
-            contact.succeeded();
-            backoff = Backoff::default();
             let Some(lease) = next else { continue };
             let working = this.health.working();
             let (this, work, halt, summary) =
@@ -196,7 +186,7 @@ impl Consumer {
             });
         }
 
-        drop(contact);
+        drop(rotation);
         this.health.draining();
         jobs.close();
         if tokio::time::timeout(this.options.drain, jobs.wait())
@@ -223,29 +213,22 @@ impl Consumer {
 
     /// The next job: at once if there is one, an urgent one of any partition before the others;
     /// else by waiting at one partition for a moment.
-    async fn next(&self, next_partition: &mut u32) -> Result<Option<Lease>, QueueError> {
-        let partitions = self.queue.partitions();
-        let mut advance = || {
-            let partition = *next_partition;
-            *next_partition = (partition + 1) % partitions;
-            partition
-        };
+    async fn next(&self, rotation: &mut Rotation) -> Option<Lease> {
         for lane in Lane::ALL {
-            for _ in 0..partitions {
-                let (partition, lease) = (advance(), self.options.lease);
-                let taken = self
-                    .queue
-                    .take(&self.worker, lane, partition, lease)
-                    .await?;
-                self.health.fetched();
-                if taken.is_some() {
-                    return Ok(taken);
+            for _ in 0..rotation.len() {
+                let (partition, lease) = (rotation.turn()?, self.options.lease);
+                let take = self.queue.take(&self.worker, lane, partition.number, lease);
+                let taken = take.await;
+                if let Some(lease) = rotation.heard(partition, taken).flatten() {
+                    return Some(lease);
                 }
             }
         }
-        let waited = self.queue.wait(&self.worker, advance(), IDLE_BLOCK).await?;
-        self.health.fetched();
-        let mut leases = waited.into_iter();
+        // It has been asked for jobs of each lane in this round, which makes the groups to wait in.
+        let partition = rotation.turn()?;
+        let wait = self.queue.wait(&self.worker, partition.number, IDLE_BLOCK);
+        let waited = wait.await;
+        let mut leases = rotation.heard(partition, waited)?.into_iter();
         let lease = leases.next();
         // A job may have arrived in both lanes at once, and there is room for one.
         for surplus in leases {
@@ -257,7 +240,7 @@ impl Consumer {
                 tracing::warn!(code = %error.code(), job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
             }
         }
-        Ok(lease)
+        lease
     }
 
     /// From a taken job to its end. `None` when the lease was lost on the way.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::{AsyncCommands, Script};
 
-use super::storage::GROUP;
+use super::group::GROUP;
 use super::{KEEP_RUNS, Lane, Queue, QueueError};
 use crate::run::RunId;
 

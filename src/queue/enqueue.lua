@@ -4,7 +4,7 @@
 --       that follow from others:   5 set of those of the run that were queued
 -- ARGV  1 cursor: how many jobs of the run the caller believes this partition has been given, or
 --         '' for jobs that follow from others   2 seconds to keep the run hash
---       3 attempts to count as made for each time that the run has begun again
+--       3 attempts to count as made for each time that the run has restarted
 --       4.. per job: job id, run id, payload, a count of the run or '', what the job adds to it
 -- Returns how many jobs of the run this partition has been given by planning, or -1 when the run
 -- takes none: it is cancelled, or it is paused and the jobs are planned ones; -2 when it is over. A

@@ -2,7 +2,7 @@
 -- again.
 --
 -- KEYS  1 run hash of the partition   2 pending set
--- ARGV  1 how often the run had begun again when they were missed   2.. job ids
+-- ARGV  1 how often the run had restarted when they were missed   2.. job ids
 -- Returns how many were given up now.
 --
 -- Guarantee: the run does not wait for them, and each is counted once.

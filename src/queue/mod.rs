@@ -2,7 +2,8 @@
 //! ends a job.
 //!
 //! A job is ready (in a lane), leased (pending in the group), waiting for another attempt (a
-//! sorted set), or dead (a stream of its own). Two kinds of jobs, each with a high and a low lane,
+//! sorted set), parked while its run is paused (a stream of the run), or dead (a stream of its own).
+//! Two kinds of jobs, each with a high and a low lane,
 //! are spread over partitions; everything of a partition shares a hash tag. The life of a job is
 //! [`Queue::enqueue`], [`Queue::take`], [`Queue::renew`], [`Queue::settle`]; [`Consumer`] lives it
 //! for a worker.
@@ -12,12 +13,17 @@ mod codec;
 mod consumer;
 mod control;
 mod dead;
+mod delivery;
+mod enqueue;
+mod group;
 mod lane;
 mod lease;
 mod letter;
 mod outcome;
 mod queues;
 mod restart;
+mod rotation;
+mod settlement;
 mod standing;
 mod storage;
 
@@ -25,6 +31,7 @@ pub use census::Missing;
 pub use codec::{CodecError, decode, encode};
 pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use dead::Replayed;
+pub use enqueue::{Enqueued, NewJob};
 pub use lane::{Kind, Lane};
 pub use lease::{Lease, Renewal};
 pub use letter::{InvalidLetterId, Letter, LetterId};
@@ -32,4 +39,4 @@ pub use outcome::{Counts, Failure, Outcome, RetryPolicy};
 pub use queues::Queues;
 pub use restart::KeptCounts;
 pub use standing::Standing;
-pub use storage::{Enqueued, KEEP_RUNS, NewJob, Queue, QueueError};
+pub use storage::{KEEP_RUNS, Queue, QueueError};

@@ -3,9 +3,9 @@
 -- KEYS  1 dead stream   2 lane, and when a run counts the job:   3 run hash of the partition
 --       4 pending set
 -- ARGV  1 entry of the letter   2 job id   3 seconds to keep the run hash   4 how often the run had
---       begun again when the job died   5.. field, value, ... of the job's entry
+--       restarted when the job died   5.. field, value, ... of the job's entry
 -- Returns 'replayed', or why not: 'gone' (the letter is), 'forgotten' (no dead job of the run is known
--- here any more, or the run has begun again since and the job with it), the state of the run
+-- here any more, or the run has restarted since and the job with it), the state of the run
 -- ('cancelled', 'paused'), or 'queued' (the job is pending already).
 --
 -- Guarantee: letter, entry, pending set and counts move together, so that jobs = done + dead +

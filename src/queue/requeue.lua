@@ -1,7 +1,7 @@
 -- Queues jobs of a run again whose entries have vanished from one partition.
 --
 -- KEYS  1 lane   2 run hash of the partition   3 pending set
--- ARGV  1 how often the run had begun again when they were missed   2 attempts to count as made
+-- ARGV  1 how often the run had restarted when they were missed   2 attempts to count as made
 --       3.. per job: job id, run id, payload
 -- Returns how many were queued.
 --

@@ -1,4 +1,4 @@
--- Lets a run begin again in one partition: cursor, pending set and counts are as they were before
+-- Restarts a run in one partition: cursor, pending set and counts are as they were before
 -- its first job, but for counts that are to be kept.
 --
 -- KEYS  1 run hash of the partition   2 pending set   3 parked jobs of the run   4 set of the jobs
@@ -6,7 +6,7 @@
 -- ARGV  1 for the so-manieth time   2 seconds to keep the run hash
 --       3 a count that becomes the sum of the first counts that are kept, or ''   4 of how many
 --       5.. counts to keep
--- Returns 1 when it begins again now, 0 when it had, or is cancelled.
+-- Returns 1 when it restarts now, 0 when it had, or is cancelled.
 --
 -- Guarantee: once for each number, however often and by whomever it is asked for.
 

@@ -1,4 +1,4 @@
-//! A run that begins again: its jobs leave the queue, and what the queue knows of it is as it was
+//! A run that restarts: its jobs leave the queue, and what the queue knows of it is as it was
 //! before the first of them.
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use crate::run::RunId;
 
 static RESTART: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("restart.lua")));
 
-/// Counts that a run keeps when it begins again. All others begin at 0.
+/// Counts that a run keeps when it restarts. All others begin at 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeptCounts {
     /// A count that becomes the sum of `summands`: what was asked for is what came of it, as
@@ -23,12 +23,12 @@ pub struct KeptCounts {
 }
 
 impl Queue {
-    /// Lets a run, whose lane is `lane`, begin again for the `restarts`th time. Where it already
+    /// Restarts a run, whose lane is `lane`, for the `restarts`th time. Where it already
     /// has, nothing changes. Workers find that they hold its jobs no more.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe.
-    pub async fn begin_again(
+    pub async fn restart(
         &self,
         run: &RunId,
         lane: Lane,
@@ -36,7 +36,7 @@ impl Queue {
         kept: KeptCounts,
     ) -> Result<(), QueueError> {
         for partition in 0..self.partitions() {
-            // First the jobs, in slices; the script that makes the rest begin again is short.
+            // First the jobs, in slices; the script that restarts the rest is short.
             self.sweep(run, partition, lane, &restarts.to_string())
                 .await?;
             let keys = self.keys(partition);

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::Lane;
+use super::{Lane, Queue, QueueError};
+use crate::run::RunId;
 
 /// How a run stands in one kind of queue: in one partition, or summed over all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub struct Standing {
     /// Counts by name: `jobs`, `done`, `dead`, `retried`, `planned`, `requeued`, `lost`, and what the
     /// jobs counted.
     pub counts: HashMap<String, u64>,
-    /// How often the run has begun again; of several partitions, the least.
+    /// How often the run has restarted; of several partitions, the least.
     pub restarts: u64,
     /// Whether the run is paused, in any of the partitions.
     pub paused: bool,
@@ -61,5 +62,46 @@ impl Standing {
             }
         }
         sum
+    }
+}
+
+impl Queue {
+    /// How a run stands.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn standing(&self, run: &RunId) -> Result<Standing, QueueError> {
+        Ok(Standing::sum(self.standings(run).await?))
+    }
+
+    /// How a run stands in each partition.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn standings(&self, run: &RunId) -> Result<Vec<Standing>, QueueError> {
+        let mut standings = Vec::new();
+        for partition in 0..self.partitions {
+            let keys = self.keys(partition);
+            let [high, low] = Lane::ALL.map(|lane| keys.paused(lane));
+            let (pending, fields, high, low): (u64, HashMap<String, String>, bool, bool) =
+                // First what is pending: a job that ends in between has then counted what it has.
+                redis::pipe()
+                    .scard(keys.pending(run))
+                    .hgetall(keys.run(run))
+                    .exists(high)
+                    .exists(low)
+                    .query_async(&mut self.redis.commands())
+                    .await?;
+            let lanes = Lane::ALL.into_iter().zip([high, low]);
+            standings.push(Standing {
+                pending,
+                paused_lanes: lanes
+                    .filter(|(_, paused)| *paused)
+                    .map(|(lane, _)| lane)
+                    .collect(),
+                ..Standing::read(fields)
+            });
+        }
+        Ok(standings)
     }
 }

@@ -4,7 +4,7 @@
 -- KEYS  1 lane   2 retry set of the lane   3 run hash of the partition   4 parked jobs of the run
 -- ARGV  1 group   2 run id
 --       3 why: 'cancelled' drops every job, 'paused' parks those that nobody holds, a number drops
---         every job of a run that is to begin again for the so-manieth time
+--         every job of a run that is to restart for the so-manieth time
 --       4 where to begin: 'retry 0', or what the last call returned   5 entries to look at
 --       6 seconds to keep what is parked
 -- Returns where to go on, or '' when the lane is through or there is no reason (any more).

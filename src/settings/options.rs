@@ -33,6 +33,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",
@@ -122,6 +123,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
         global: &[
             "redis",
             "redis-password-file",
+            "redis-sentinel-user",
             "redis-sentinel-password-file",
             "redis-ca",
             "redis-cert",

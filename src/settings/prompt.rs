@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{SettingsError, read};
+use super::SettingsError;
+use super::values::read;
 use crate::naming::{Locale, Template, TemplateError};
 
 /// How a model is asked for names.

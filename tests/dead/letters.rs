@@ -150,7 +150,7 @@ async fn what_is_cancelled_forgotten_or_queued_again_is_not_replayed_and_the_let
 }
 
 #[tokio::test]
-async fn a_letter_of_before_the_run_began_again_is_not_replayed_whoever_died_since() {
+async fn a_letter_of_before_the_run_restarted_is_not_replayed_whoever_died_since() {
     let server = Server::start();
     let redis = server.connect().await;
     let queue = queue(&redis, Kind::Extract);
@@ -158,7 +158,7 @@ async fn a_letter_of_before_the_run_began_again_is_not_replayed_whoever_died_sin
     give_up(&queue, "e").await;
     let before = letters(&queue).await.pop().unwrap();
     let nothing = KeptCounts::default();
-    let begun = queue.begin_again(&run(), Lane::Low, 1, nothing).await;
+    let begun = queue.restart(&run(), Lane::Low, 1, nothing).await;
     begun.unwrap();
     enqueue(&queue, &run(), "b").await;
     give_up(&queue, "e").await;

@@ -2,10 +2,15 @@
 
 mod command_line;
 mod letters;
+mod reopened;
 mod runs;
 
 #[path = "../support/llm.rs"]
 mod llm;
+// Only that it holds back what is sent is of use here.
+#[allow(dead_code)]
+#[path = "../faults/proxy.rs"]
+mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -29,13 +34,17 @@ fn queue(redis: &Redis, kind: Kind) -> Queue {
     Queue::new(redis.clone(), kind, 1)
 }
 
-async fn enqueue(queue: &Queue, run: &RunId, id: &str) {
-    let job = NewJob {
+fn jobs(ids: &[&str]) -> Vec<NewJob> {
+    let job = |&id: &&str| NewJob {
         id: id.into(),
         payload: id.into(),
         size: None,
     };
-    let enqueued = queue.enqueue(run, Lane::Low, 0, &[job]).await;
+    ids.iter().map(job).collect()
+}
+
+async fn enqueue(queue: &Queue, run: &RunId, id: &str) {
+    let enqueued = queue.enqueue(run, Lane::Low, 0, &jobs(&[id])).await;
     assert_eq!(enqueued.unwrap(), Enqueued::Queued);
 }
 

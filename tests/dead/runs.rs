@@ -20,11 +20,15 @@ use crate::{LEASE, enqueue, run, take};
 
 /// A scheduler in this process that runs until the guard is dropped.
 pub async fn start_scheduler(redis: &Redis) -> DropGuard {
-    let stop = CancellationToken::new();
     let options = SchedulerOptions {
         poll: Duration::from_millis(10),
         ..SchedulerOptions::default()
     };
+    start_scheduler_with(redis, options).await
+}
+
+pub async fn start_scheduler_with(redis: &Redis, options: SchedulerOptions) -> DropGuard {
+    let stop = CancellationToken::new();
     let scheduler = Scheduler::new(redis, options).await.unwrap();
     tokio::spawn(scheduler.run(stop.clone()));
     stop.drop_guard()
@@ -74,7 +78,7 @@ async fn settle_all(redis: &Redis, outcome: &Outcome) -> u64 {
     settled
 }
 
-fn of(run: &RunId) -> Choice {
+pub fn of(run: &RunId) -> Choice {
     Choice::Like(Filter {
         run: Some(run.clone()),
         ..Filter::default()
@@ -145,7 +149,7 @@ async fn a_run_that_was_done_goes_on_without_its_dataset_and_cohort_and_ends_aga
 }
 
 /// Enters a run into the register by hand, without a scheduler.
-async fn enter(redis: &Redis, run: &RunId) -> Register {
+pub async fn enter(redis: &Redis, run: &RunId) -> Register {
     let register = Register::new(redis);
     let request = Ok(request("/d", Scope::All));
     register.create(run, &request).await.unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::process::{Process, Role, Site};
+use crate::wait_long;
 
 /// How many of which, and with what options.
 #[derive(Clone, Debug)]
@@ -15,8 +16,10 @@ pub struct Shape {
     pub drain: Duration,
     /// How long any process waits for the answer to a command.
     pub redis_timeout: Duration,
-    /// Options of the scheduler.
-    pub serve: Vec<&'static str>,
+    /// Further options of the scheduler.
+    pub serve_with: Vec<&'static str>,
+    /// Further options of naming workers.
+    pub name_with: Vec<&'static str>,
 }
 
 impl Shape {
@@ -28,10 +31,16 @@ impl Shape {
             lease,
             drain: Duration::from_secs(8),
             redis_timeout: Duration::from_secs(10),
-            serve: Vec::new(),
+            serve_with: Vec::new(),
+            name_with: Vec::new(),
         }
     }
 }
+
+/// The numbers of the members of a small crew.
+pub const SCHEDULER: usize = 0;
+pub const EXTRACT: usize = 1;
+pub const NAME: usize = 2;
 
 /// A scheduler and workers.
 pub struct Crew {
@@ -66,15 +75,16 @@ impl Crew {
         let worker = ["--lease", &lease, "--drain", &drain];
         let mut arguments = vec!["--redis-timeout", &timeout];
         match role {
-            Role::Scheduler => arguments.extend(&shape.serve),
-            Role::Extract | Role::Name => arguments.extend(worker),
+            Role::Scheduler => arguments.extend(&shape.serve_with),
+            Role::Extract => arguments.extend(worker),
+            Role::Name => arguments.extend(worker.iter().chain(&shape.name_with)),
         }
         Process::start(role, &self.site, &arguments)
     }
 
     /// The numbers of the workers.
     pub fn workers(&self) -> std::ops::Range<usize> {
-        1..self.members.len()
+        EXTRACT..self.members.len()
     }
 
     /// Puts a new process in the place of one; returns the old one.
@@ -90,9 +100,11 @@ impl Crew {
         }
     }
 
-    /// How many processes have said something.
-    pub fn that_said(&self, what: &str) -> usize {
-        let said = self.members.iter().filter(|m| m.said().contains(what));
-        said.count()
+    /// Waits until every process has said that it waits for Redis.
+    pub fn wait_until_all_wait(&self) {
+        let says_so = |member: &Process| member.said().contains("waiting for Redis");
+        wait_long("every process to say that it waits", || {
+            self.members.iter().all(says_so).then_some(())
+        });
     }
 }

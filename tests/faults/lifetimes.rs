@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::{connection, matching};
+use redis::Connection;
+
+use crate::results::{connections, matching};
 use crate::support::Server;
 
 /// What may stay for ever, and why.
-const PERMANENT: [(&str, &str); 11] = [
+const PERMANENT: [(&str, &str); 12] = [
     ("sj:{*}:names", "results that nobody gave a lifetime"),
     ("sj:{*}:journeys", "results that nobody gave a lifetime"),
     ("sj:{runs}:settings", "one: how many partitions there are"),
@@ -29,17 +31,20 @@ const PERMANENT: [(&str, &str); 11] = [
         "one a partition: an entry until its job is settled",
     ),
     ("sj:{*}:retry", "one a lane: an entry until it is due"),
+    ("sj:{*}:paused", "one a lane: until it is resumed"),
     (
         "sj:{*}:dead",
-        "one a partition: jobs that were given up, for somebody to look at",
+        "one a partition: a letter for 30 days, then the scheduler trims it",
     ),
 ];
 
 /// Kinds of keys that live for a time, by what they end with or hold. All of one run.
-const PASSING: [(&str, &str); 5] = [
+const PASSING: [(&str, &str); 7] = [
+    (":asked:", "runs"),
     (":cohort:", "cohorts"),
     (":pending", "pending sets"),
     (":queued", "queued sets"),
+    (":parked", "parked jobs"),
     (":run:", "counts of runs"),
     ("{runs}", "runs"),
 ];
@@ -56,15 +61,21 @@ pub type Inventory = BTreeMap<String, Weight>;
 
 /// Looks at every key; asserts that what has no lifetime may stay.
 pub fn take_inventory(server: &Server) -> Inventory {
-    let mut connection = connection(server);
     let mut inventory = Inventory::new();
-    for keys in matching(&mut connection, "*").chunks(500) {
+    for mut connection in connections(server) {
+        weigh(&mut connection, &mut inventory);
+    }
+    inventory
+}
+
+fn weigh(connection: &mut Connection, inventory: &mut Inventory) {
+    for keys in matching(connection, "*").chunks(500) {
         let mut pipeline = redis::pipe();
         for key in keys {
             pipeline.cmd("PTTL").arg(key);
             pipeline.cmd("MEMORY").arg(&["USAGE", key, "SAMPLES", "0"]);
         }
-        let looks: Vec<Option<i64>> = pipeline.query(&mut connection).expect("the server answers");
+        let looks: Vec<Option<i64>> = pipeline.query(connection).expect("the server answers");
         for (key, look) in keys.iter().zip(looks.chunks(2)) {
             // Gone since: deleted, or its time was up.
             let (Some(lifetime @ -1..), Some(bytes)) = (look[0], look[1]) else {
@@ -76,7 +87,6 @@ pub fn take_inventory(server: &Server) -> Inventory {
             weight.bytes += bytes.unsigned_abs();
         }
     }
-    inventory
 }
 
 /// What kind of key this is.

@@ -8,7 +8,7 @@
 
 // What breaks things, and what is looked at.
 mod crew;
-mod figures;
+mod errand;
 mod lifetimes;
 mod ordeal;
 mod population;
@@ -17,8 +17,10 @@ mod proxy;
 mod results;
 mod run;
 mod state;
+mod under_way;
 
 // What is broken.
+mod cluster;
 mod network;
 mod redis_killed;
 mod redis_trouble;
@@ -28,17 +30,18 @@ mod sleepers;
 mod soak;
 mod workers_killed;
 
+#[path = "../support/figures.rs"]
+mod figures;
 #[path = "../support/llm.rs"]
 mod llm;
+#[path = "../support/slots.rs"]
+mod slots;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
 
-/// Whether the long forms are asked for.
-fn is_long() -> bool {
-    std::env::var_os("SOJOURN_SOAK").is_some()
-}
+use figures::is_long;
 
 /// How long a run may take before a scenario gives up. Long forms take minutes.
 fn patience() -> Duration {

@@ -6,7 +6,7 @@ use crate::crew::{Crew, Shape};
 use crate::figures::Figures;
 use crate::population::Population;
 use crate::process::Site;
-use crate::results::Results;
+use crate::results::{Differences, Results};
 use crate::run::{Counts, Run};
 use crate::support::Server;
 
@@ -30,12 +30,15 @@ impl Undisturbed {
         Undisturbed { results, counts }
     }
 
+    /// How the results on a server differ.
+    fn differing(&self, server: &Server) -> Differences {
+        Results::on(server).differing(&self.results)
+    }
+
     /// Asserts that a disturbed run has found and counted the same, and puts it into the figures.
-    pub fn judge(&self, server: &Server, counts: &Counts, figures: Figures) {
-        let results = Results::on(server);
-        let found = results.differing(&self.results);
+    fn judge(&self, server: &Server, counts: &Counts, figures: Figures) {
         let differing = counts.differing(&self.counts);
-        figures
+        let figures = figures
             .add("jobs", counts.get("done"))
             .add("naming jobs", counts.get("naming_done"))
             .add("users", counts.get("users"))
@@ -45,14 +48,21 @@ impl Undisturbed {
                 counts.get("retried") + counts.get("naming_retried"),
             )
             .add("dead", counts.get("dead") + counts.get("naming_dead"))
+            .add("counts that differ", differing.len());
+        self.judge_results(server, figures);
+        assert!(differing.is_empty(), "{differing:?}");
+    }
+
+    /// Asserts that the results on a server are the same, and puts it into the figures.
+    fn judge_results(&self, server: &Server, figures: Figures) {
+        let found = self.differing(server);
+        figures
             .add("lost", found.lost.len())
             .add("results that differ", found.other.len())
-            .add("counts that differ", differing.len())
             .show();
         let few = |keys: &[String]| keys.iter().take(5).cloned().collect::<Vec<_>>();
         assert!(found.lost.is_empty(), "lost: {:?}", few(&found.lost));
         assert!(found.other.is_empty(), "other: {:?}", few(&found.other));
-        assert!(differing.is_empty(), "{differing:?}");
     }
 }
 
@@ -66,15 +76,16 @@ pub struct Ordeal {
 impl Ordeal {
     /// Over so many users, so many of them in a shard.
     pub fn over(users: usize, users_per_shard: usize) -> Ordeal {
-        Ordeal::with(users, users_per_shard, &[])
+        let server = || Server::start_single_with(&[]);
+        Ordeal::on(server, users, users_per_shard)
     }
 
-    /// With further arguments of the server that is to be disturbed.
-    pub fn with(users: usize, users_per_shard: usize, server: &[&str]) -> Ordeal {
+    /// On a server that is started when the undisturbed run is over.
+    pub fn on(server: impl FnOnce() -> Server, users: usize, users_per_shard: usize) -> Ordeal {
         let population = Population::new(users, users_per_shard);
         Ordeal {
             undisturbed: Undisturbed::over(&population),
-            server: Server::start_single_with(server),
+            server: server(),
             population,
         }
     }
@@ -100,5 +111,16 @@ impl Ordeal {
         let counts = run.wait_until_done();
         self.undisturbed.judge(&self.server, &counts, figures);
         counts
+    }
+
+    /// Asserts that everybody has the results of the undisturbed run, whatever was counted.
+    pub fn judge_results(&self, figures: Figures) {
+        self.undisturbed.judge_results(&self.server, figures);
+    }
+
+    /// How many keys of results are missing, or hold something else than after an undisturbed run.
+    pub fn differing(&self) -> usize {
+        let found = self.undisturbed.differing(&self.server);
+        found.lost.len() + found.other.len()
     }
 }

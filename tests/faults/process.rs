@@ -45,6 +45,19 @@ impl Site {
     }
 }
 
+/// How many jobs a worker has done, handed back, lost, and so on, as it logs them.
+pub struct Summary(String);
+
+impl Summary {
+    pub fn get(&self, what: &str) -> u64 {
+        let (_, count) = self.0.split_once(&format!("{what}: ")).expect("a count");
+        let end = count.find(|letter: char| !letter.is_ascii_digit());
+        count[..end.unwrap_or(count.len())]
+            .parse()
+            .expect("a count")
+    }
+}
+
 /// A process that is killed when the scenario is over.
 pub struct Process {
     pub role: Role,
@@ -118,15 +131,15 @@ impl Process {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
-    /// What the process has logged under a message.
-    pub fn logged(&self, message: &str) -> Vec<Value> {
+    /// What a worker that has ended as asked says to have done.
+    pub fn summary(&self) -> Summary {
         let said = self.said();
-        let lines = said
+        let mut lines = said
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines
-            .filter(|line| line["fields"]["message"] == message)
-            .collect()
+        let stopped = lines.find(|line| line["fields"]["message"] == "stopped");
+        let summary = &stopped.expect("a last line")["fields"]["summary"];
+        Summary(summary.as_str().expect("a summary").to_owned())
     }
 
     /// Resident memory in bytes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::run::connect;
 use crate::support::Server;
 
 /// Fields of `_meta` that say which run and attempt wrote something, how often, and when.
@@ -29,18 +30,19 @@ pub struct Differences {
 impl Results {
     /// Everything that is on a server.
     pub fn on(server: &Server) -> Results {
-        let mut connection = connection(server);
         let mut found = BTreeMap::new();
-        for pattern in ["sj:{*}:journeys", "sj:{*}:names"] {
-            for keys in matching(&mut connection, pattern).chunks(AT_ONCE) {
-                let mut pipeline = redis::pipe();
-                for key in keys {
-                    pipeline.hgetall(key);
+        for mut connection in connections(server) {
+            for pattern in ["sj:{*}:journeys", "sj:{*}:names"] {
+                for keys in matching(&mut connection, pattern).chunks(AT_ONCE) {
+                    let mut pipeline = redis::pipe();
+                    for key in keys {
+                        pipeline.hgetall(key);
+                    }
+                    let hashes: Vec<BTreeMap<String, String>> =
+                        pipeline.query(&mut connection).expect("the server answers");
+                    let prints = hashes.into_iter().map(fingerprint);
+                    found.extend(keys.iter().cloned().zip(prints));
                 }
-                let hashes: Vec<BTreeMap<String, String>> =
-                    pipeline.query(&mut connection).expect("the server answers");
-                let prints = hashes.into_iter().map(fingerprint);
-                found.extend(keys.iter().cloned().zip(prints));
             }
         }
         Results(found)
@@ -72,24 +74,34 @@ impl Results {
 
 /// `_meta` of every user, by the key of the journeys.
 pub fn metas(server: &Server) -> BTreeMap<String, Value> {
-    let mut connection = connection(server);
     let mut metas = BTreeMap::new();
-    for keys in matching(&mut connection, "sj:{*}:journeys").chunks(AT_ONCE) {
-        let mut pipeline = redis::pipe();
-        for key in keys {
-            pipeline.hget(key, "_meta");
+    for mut connection in connections(server) {
+        for keys in matching(&mut connection, "sj:{*}:journeys").chunks(AT_ONCE) {
+            let mut pipeline = redis::pipe();
+            for key in keys {
+                pipeline.hget(key, "_meta");
+            }
+            let texts: Vec<String> = pipeline.query(&mut connection).expect("the server answers");
+            let meta = |text: &String| serde_json::from_str(text).expect("_meta is JSON");
+            metas.extend(keys.iter().cloned().zip(texts.iter().map(meta)));
         }
-        let texts: Vec<String> = pipeline.query(&mut connection).expect("the server answers");
-        let meta = |text: &String| serde_json::from_str(text).expect("_meta is JSON");
-        metas.extend(keys.iter().cloned().zip(texts.iter().map(meta)));
     }
     metas
 }
 
-/// A connection of one's own to a server that is well.
-pub fn connection(server: &Server) -> redis::Connection {
-    let client = redis::Client::open(server.url()).expect("a URL");
-    client.get_connection().expect("the server answers")
+/// A connection of one's own to each node that has data of its own: to one server, or to all
+/// primaries of a cluster.
+pub fn connections(server: &Server) -> Vec<redis::Connection> {
+    let connections = server.nodes.iter().filter_map(|node| connect(node).ok());
+    let primaries: Vec<redis::Connection> = connections.filter_map(if_primary).collect();
+    assert!(!primaries.is_empty(), "no server answers");
+    primaries
+}
+
+fn if_primary(mut connection: redis::Connection) -> Option<redis::Connection> {
+    let mut info = redis::cmd("INFO");
+    let info: String = info.arg("replication").query(&mut connection).ok()?;
+    info.contains("role:master").then_some(connection)
 }
 
 /// Every key that matches a pattern, once.

@@ -1,24 +1,43 @@
 //! A run, as the command line and the register show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::FromRedisValue;
 use serde_json::Value;
 
-use crate::support::{Server, command, json, said};
+use crate::support::{Node, Server, command, json, said};
 use crate::wait_long;
 
 /// How long the server may be silent before a look at it counts as failed.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Asks the server something, over a connection of its own: what is done to those of the processes
-/// must not reach the one who looks.
+/// must not reach the one who looks. Of a cluster, the node that has the key is asked.
 pub fn query<T: FromRedisValue>(server: &Server, words: &[&str]) -> redis::RedisResult<T> {
-    let client = redis::Client::open(server.url())?;
-    let mut connection = client.get_connection_with_timeout(LOOK)?;
-    connection.set_read_timeout(Some(LOOK))?;
+    let is_elsewhere =
+        |error: &redis::RedisError| error.code() == Some("MOVED") || error.is_io_error();
+    let (first, others) = server.nodes.split_first().expect("a node");
+    let mut answer = query_node(first, words);
+    for node in others {
+        if !answer.as_ref().is_err_and(is_elsewhere) {
+            break;
+        }
+        answer = query_node(node, words);
+    }
+    answer
+}
+
+fn query_node<T: FromRedisValue>(node: &Node, words: &[&str]) -> redis::RedisResult<T> {
     let (name, arguments) = words.split_first().expect("a command");
-    redis::cmd(name).arg(arguments).query(&mut connection)
+    redis::cmd(name).arg(arguments).query(&mut connect(node)?)
+}
+
+/// A connection to a node, if it is there.
+pub fn connect(node: &Node) -> redis::RedisResult<redis::Connection> {
+    let client = redis::Client::open(format!("unix://{}", node.socket().display()))?;
+    let connection = client.get_connection_with_timeout(LOOK)?;
+    connection.set_read_timeout(Some(LOOK))?;
+    Ok(connection)
 }
 
 /// `sojourn` with arguments on a server that is well, to its end, with JSON output.
@@ -121,8 +140,9 @@ impl Counts {
     /// What differs from the counts of an undisturbed run, but for what says how often things were
     /// tried: `naming_queued` is what the last attempt at each extraction has found without a name.
     pub fn differing(&self, undisturbed: &Counts) -> Vec<String> {
-        let names = self.0.keys().chain(undisturbed.0.keys());
-        let mut differing: Vec<String> = names
+        let names: BTreeSet<&String> = self.0.keys().chain(undisturbed.0.keys()).collect();
+        names
+            .into_iter()
             .filter(|name| !name.ends_with("retried") && *name != "naming_queued")
             .filter(|name| self.get(name) != undisturbed.get(name))
             .map(|name| {
@@ -132,8 +152,6 @@ impl Counts {
                     undisturbed.get(name)
                 )
             })
-            .collect();
-        differing.dedup();
-        differing
+            .collect()
     }
 }

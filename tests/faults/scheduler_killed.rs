@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::crew::{Crew, Shape};
+use crate::crew::{Crew, SCHEDULER, Shape};
 use crate::figures::Figures;
 use crate::ordeal::Ordeal;
 use crate::process::Site;
+use crate::proxy::{Proxy, Weather};
 use crate::run::Run;
 use crate::{is_long, wait_long};
 
@@ -17,7 +18,7 @@ fn planned(run: &Run<'_>) -> u64 {
 /// Kills the scheduler, starts another, and waits until that has queued more; returns how long that
 /// took.
 fn replace_scheduler(crew: &mut Crew, run: &Run<'_>, jobs: u64) -> Duration {
-    crew.replace(0).kill();
+    crew.replace(SCHEDULER).kill();
     let died = Instant::now();
     let before = planned(run);
     assert!(
@@ -30,9 +31,21 @@ fn replace_scheduler(crew: &mut Crew, run: &Run<'_>, jobs: u64) -> Duration {
     died.elapsed()
 }
 
-/// Kills schedulers of a run when so many of its jobs are queued.
-fn kill_schedulers(scenario: &'static str, ordeal: &Ordeal, shape: Shape, when: &[u64]) {
-    let mut crew = Crew::start(Site::on(&ordeal.server), shape);
+/// Kills schedulers of a run when so many of its jobs are queued, in some weather until then.
+fn kill_schedulers(
+    scenario: &'static str,
+    ordeal: &Ordeal,
+    shape: Shape,
+    weather: Weather,
+    when: &[u64],
+) {
+    let proxy = Proxy::before(&ordeal.server.nodes[0].socket());
+    proxy.set(weather);
+    let site = Site {
+        url: proxy.url(),
+        ..Site::on(&ordeal.server)
+    };
+    let mut crew = Crew::start(site, shape);
     let run = ordeal.backfill();
     let mut longest = Duration::ZERO;
     for &queued in when {
@@ -41,6 +54,7 @@ fn kill_schedulers(scenario: &'static str, ordeal: &Ordeal, shape: Shape, when: 
         });
         longest = longest.max(replace_scheduler(&mut crew, &run, ordeal.jobs()));
     }
+    proxy.set(Weather::Clear);
     let figures = Figures::of(scenario).add("times", when.len()).add(
         "longest recovery",
         format!("{:.1} s", longest.as_secs_f64()),
@@ -55,15 +69,21 @@ fn a_scheduler_that_is_killed_while_workers_drain_the_queue_leaves_no_gap_and_no
     let (users, times) = if is_long() { (6_000, 5) } else { (1_500, 1) };
     let ordeal = Ordeal::over(users, 2);
     // So few that it has to come back again and again.
-    let serve = vec!["--queue-depth", "8"];
+    let serve_with = vec!["--queue-depth", "8"];
     let shape = Shape {
-        serve,
+        serve_with,
         ..Shape::small(Duration::from_secs(3))
     };
     let when: Vec<u64> = (1..=times)
         .map(|n| ordeal.jobs() * n / (times + 1))
         .collect();
-    kill_schedulers("scheduler killed while it tops up", &ordeal, shape, &when);
+    kill_schedulers(
+        "scheduler killed while it tops up",
+        &ordeal,
+        shape,
+        Weather::Clear,
+        &when,
+    );
 }
 
 #[test]
@@ -74,11 +94,13 @@ fn a_scheduler_that_is_killed_in_the_middle_of_queueing_leaves_no_gap_and_no_dup
         (1_600, &[1])
     };
     let ordeal = Ordeal::over(jobs, 1);
+    // So late that there are seconds in which to kill it.
+    let slow = Weather::Slow(Duration::from_millis(50));
     // So many that it queues everything in one go, some jobs in each call.
-    let serve = vec!["--queue-depth", "1000000"];
+    let serve_with = vec!["--queue-depth", "1000000"];
     let shape = Shape {
-        serve,
+        serve_with,
         ..Shape::small(Duration::from_secs(3))
     };
-    kill_schedulers("scheduler killed in one go", &ordeal, shape, when);
+    kill_schedulers("scheduler killed in one go", &ordeal, shape, slow, when);
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::crew::{Crew, Shape};
+use crate::crew::{Crew, EXTRACT, NAME, Shape};
 use crate::figures::Figures;
 use crate::ordeal::Ordeal;
-use crate::process::Site;
+use crate::process::{Site, Summary};
 use crate::results::metas;
 use crate::run::{PARTITIONS, Run, query};
 use crate::state::lanes;
@@ -37,8 +37,16 @@ fn writers(server: &Server) -> BTreeMap<String, Value> {
     metas(server).into_iter().map(of).collect()
 }
 
-/// Asks every process to end; returns how long the slowest took, each of which must end well.
-fn end(mut crew: Crew) -> Duration {
+/// How a deployment has ended.
+struct End {
+    /// How long the slowest process took.
+    slowest: Duration,
+    /// What the extraction worker and the naming worker say to have done.
+    done: [Summary; 2],
+}
+
+/// Asks every process to end, each of which must end well.
+fn end(mut crew: Crew) -> End {
     let asked = Instant::now();
     for member in &crew.members {
         member.ask_to_end();
@@ -54,7 +62,10 @@ fn end(mut crew: Crew) -> Duration {
             member.said()
         );
     }
-    slowest
+    End {
+        slowest,
+        done: [EXTRACT, NAME].map(|number| crew.members[number].summary()),
+    }
 }
 
 /// How many jobs that were taken and handed back wait in the queue of a kind.
@@ -83,7 +94,7 @@ fn end_in_the_middle(scenario: &'static str, drain: Duration) -> u64 {
     let crew = Crew::start(Site::on(server), shape.clone());
     let run = ordeal.backfill();
     run.wait_for_jobs(ordeal.jobs() / 3);
-    let slowest = end(crew);
+    let End { slowest, done } = end(crew);
     assert!(
         !run.is_over(),
         "the run was over before the deployment ended"
@@ -113,8 +124,17 @@ fn end_in_the_middle(scenario: &'static str, drain: Duration) -> u64 {
         .add("naming handed back", naming_handed_back)
         .add("users written before", before.len())
         .add("of whom again", again);
-    ordeal.judge(&run, figures);
+    let counts = ordeal.judge(&run, figures);
     next.assert_runs();
+    // Results do not show that a job was done twice; workers know.
+    let done_next = end(next).done;
+    let counted = ["done", "naming_done"].map(|count| counts.get(count));
+    let handed_back = [handed_back_jobs, naming_handed_back];
+    for kind in 0..2 {
+        let of = |what: &str| done[kind].get(what) + done_next[kind].get(what);
+        let found = ["done", "released", "lost"].map(of);
+        assert_eq!(found, [counted[kind], handed_back[kind], 0]);
+    }
     assert!(slowest <= drain + MARGIN, "{slowest:?}");
     // Some of a job's users may have been written before it was handed back.
     let most = handed_back_jobs as usize * USERS_PER_SHARD;
@@ -122,7 +142,7 @@ fn end_in_the_middle(scenario: &'static str, drain: Duration) -> u64 {
         again <= most,
         "{again} users were done again, of {most} at most"
     );
-    handed_back_jobs
+    handed_back_jobs + naming_handed_back
 }
 
 #[test]

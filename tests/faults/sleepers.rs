@@ -42,10 +42,7 @@ fn lost_by(mut worker: Process) -> u64 {
     worker.ask_to_end();
     let (status, _) = worker.wait();
     assert!(status.success(), "{status}: {}", worker.said());
-    let stopped = worker.logged("stopped");
-    let summary = stopped[0]["fields"]["summary"].as_str().expect("a summary");
-    let (_, lost) = summary.split_once("lost: ").expect("a count");
-    lost.trim_end_matches(" }").parse().expect("a count")
+    worker.summary().get("lost")
 }
 
 /// What differs between two states.

@@ -1,11 +1,14 @@
 //! Runs one after the other, while workers come and go, for as long as one likes: nothing grows.
 
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::crew::{Crew, Shape};
+use crate::errand::Errand;
 use crate::figures::Figures;
 use crate::lifetimes::{Inventory, take_inventory};
 use crate::population::Population;
@@ -77,44 +80,54 @@ fn thirds(rounds: &[Round], what: impl Fn(&Round) -> u64) -> (u64, u64) {
     (of(&rounds[..third]), of(&rounds[rounds.len() - third..]))
 }
 
-/// One run of some kind, by chance; some are cancelled. Workers come and go meanwhile. Returns how
-/// many were sent away.
-fn round(server: &Server, population: &Population, crew: &mut Crew, chance: &mut StdRng) -> usize {
-    let dataset = population.dataset.as_str();
-    let run = match chance.random_range(0..3) {
-        0 => Run::backfill(server, dataset),
-        1 => {
-            let users: Vec<String> = (0..50)
-                .map(|_| format!("u{}", chance.random_range(0..population.users)))
-                .collect();
-            let _: u64 = query(server, &["DEL", "sj:cohort:soak"]).expect("the server answers");
-            let mut words = vec!["SADD", "sj:cohort:soak"];
-            words.extend(users.iter().map(String::as_str));
-            let _: u64 = query(server, &words).expect("the server answers");
-            // A cohort belongs to whoever made it; here, to a test that lets nothing stay.
-            let _: u64 = query(server, &["EXPIRE", "sj:cohort:soak", "600"]).expect("it answers");
-            Run::request(server, &["recompute", dataset, "--cohort", "soak"])
-        }
-        _ => {
-            let run = Run::backfill(server, dataset);
-            // None before a scheduler has read the request: there is no such run yet.
-            run.wait_for_jobs(chance.random_range(1..10));
-            crate::run::ask(server, &["cancel", &run.id]);
-            run
-        }
-    };
-    let mut gone = 0;
-    let mut leaving = Vec::new();
-    // At least one change in each round, and more of them in longer ones.
-    loop {
-        let mut old = crew.replace(chance.random_range(crew.workers()));
+/// Workers that come and go.
+struct Turnover {
+    crew: Crew,
+    /// Those that were asked to end.
+    leaving: Vec<Process>,
+    /// How many were sent away.
+    gone: usize,
+}
+
+impl Turnover {
+    /// Kills a worker, or asks it to end; another comes in its place.
+    fn replace_one(&mut self, chance: &mut StdRng) {
+        let number = chance.random_range(self.crew.workers());
+        let mut old = self.crew.replace(number);
         if chance.random() {
             old.kill();
         } else {
             old.ask_to_end();
-            leaving.push(old);
+            self.leaving.push(old);
         }
-        gone += 1;
+        self.gone += 1;
+    }
+
+    /// Waits until those that were asked to end have, and well.
+    fn wait_for_leaving(&mut self) {
+        for mut process in self.leaving.drain(..) {
+            let (status, _) = process.wait();
+            // One that has just started may not listen to signals yet: that was a kill.
+            let well = status.success() || status.signal().is_some();
+            assert!(well, "{status}: {}", process.said());
+        }
+    }
+}
+
+/// One errand, to the end of its run, while workers come and go.
+fn round(
+    server: &Server,
+    population: &Population,
+    errand: Errand,
+    turnover: &mut Turnover,
+    chance: &mut StdRng,
+) {
+    let run = errand.ask(server, population, chance, |chance| {
+        turnover.replace_one(chance);
+    });
+    // At least one change in each round, and more of them in longer ones.
+    loop {
+        turnover.replace_one(chance);
         let next = Instant::now() + Duration::from_secs(2);
         wait_long("the end of the run", || {
             (run.is_over() || Instant::now() >= next).then_some(())
@@ -123,14 +136,10 @@ fn round(server: &Server, population: &Population, crew: &mut Crew, chance: &mut
             break;
         }
     }
-    for mut process in leaving {
-        let (status, _) = process.wait();
-        assert!(status.success(), "{status}: {}", process.said());
-    }
+    turnover.wait_for_leaving();
     let status = run.status();
     let dead = ["dead", "naming_dead"].map(|count| status["counts"][count].as_u64().unwrap_or(0));
     assert_eq!(dead, [0, 0], "{status}");
-    gone
 }
 
 #[test]
@@ -151,18 +160,27 @@ fn runs_and_workers_that_come_and_go_leave_nothing_behind() {
         name: 2,
         ..Shape::small(Duration::from_secs(2))
     };
-    let mut crew = Crew::start(Site::on(&server), shape);
+    let mut turnover = Turnover {
+        crew: Crew::start(Site::on(&server), shape),
+        leaving: Vec::new(),
+        gone: 0,
+    };
 
     // What stays is there after the first runs: results of everybody, groups, scripts.
     Run::backfill(&server, &population.dataset).wait_until_done();
     let begun = Instant::now();
-    let (mut rounds, mut workers) = (Vec::new(), 0);
-    while begun.elapsed() < lasts || rounds.len() < 3 {
-        workers += round(&server, &population, &mut crew, &mut chance);
-        rounds.push(Round::look(&server, &crew));
+    let (mut rounds, mut errands) = (Vec::new(), BTreeMap::new());
+    while begun.elapsed() < lasts || rounds.len() < Errand::ALL.len() {
+        // Each of them once, and then any.
+        let first = Errand::ALL.get(rounds.len()).copied();
+        let errand = first.unwrap_or_else(|| Errand::by_chance(&mut chance));
+        *errands.entry(errand).or_default() += 1;
+        round(&server, &population, errand, &mut turnover, &mut chance);
+        rounds.push(Round::look(&server, &turnover.crew));
     }
-    crew.assert_runs();
-    show(seed, begun.elapsed(), &rounds, workers);
+    turnover.crew.assert_runs();
+    let workers = turnover.gone;
+    show(seed, begun.elapsed(), &rounds, &errands, workers);
 
     let (first, last) = (&rounds[0].inventory, &rounds[rounds.len() - 1].inventory);
     let runs = rounds.len() as u64;
@@ -173,7 +191,7 @@ fn runs_and_workers_that_come_and_go_leave_nothing_behind() {
             "runs" | "counts of runs" => runs * BYTES_PER_RUN,
             "sj:{*}:high" | "sj:{*}:low" => workers as u64 * BYTES_PER_WORKER,
             "sj:{runs}:index" => runs * 256,
-            "pending sets" | "queued sets" => 0,
+            "pending sets" | "queued sets" | "parked jobs" | "sj:{*}:paused" => 0,
             // The one that the last recompute was about.
             "cohorts" => 16 * 1024,
             // Names and journeys of the same users, in other words.
@@ -202,7 +220,13 @@ fn runs_and_workers_that_come_and_go_leave_nothing_behind() {
 }
 
 /// Shows how everything has grown.
-fn show(seed: u64, took: Duration, rounds: &[Round], workers: usize) {
+fn show(
+    seed: u64,
+    took: Duration,
+    rounds: &[Round],
+    errands: &BTreeMap<Errand, u32>,
+    workers: usize,
+) {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MEBIBYTE as f64);
     let grown = |what: &dyn Fn(&Round) -> u64| {
         let (before, after) = thirds(rounds, what);
@@ -212,6 +236,7 @@ fn show(seed: u64, took: Duration, rounds: &[Round], workers: usize) {
         .add("seed", seed)
         .add("minutes", format!("{:.1}", took.as_secs_f64() / 60.0))
         .add("runs", rounds.len())
+        .add("of which", format!("{errands:?}"))
         .add("workers sent away", workers)
         .add("used_memory", grown(&|round| round.used))
         .add("beyond keys", grown(&|round| round.beyond_keys))

@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use redis::{Connection, FromRedisValue, Value};
 
 use crate::process::Process;
-use crate::results::{connection, matching};
+use crate::results::{connections, matching};
 use crate::run::{PARTITIONS, query};
 use crate::support::Server;
 
 /// All keys with what is in them, but for idle bookkeeping: which consumers a group knows, and how
 /// much longer something lives.
 pub fn everything(server: &Server) -> BTreeMap<String, String> {
-    let mut connection = connection(server);
-    let keys = matching(&mut connection, "*");
-    let contents = |key: String| {
-        let contents = contents(&mut connection, &key);
-        (key, contents)
-    };
-    keys.into_iter().map(contents).collect()
+    let mut everything = BTreeMap::new();
+    for mut connection in connections(server) {
+        for key in matching(&mut connection, "*") {
+            let contents = contents(&mut connection, &key);
+            everything.insert(key, contents);
+        }
+    }
+    everything
 }
 
 fn contents(connection: &mut Connection, key: &str) -> String {

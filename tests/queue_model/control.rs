@@ -49,12 +49,7 @@ impl Trial<'_> {
         Ok(())
     }
 
-    pub async fn begin_again(
-        &mut self,
-        run: usize,
-        by: u64,
-        keeps: bool,
-    ) -> Result<(), Difference> {
+    pub async fn restart(&mut self, run: usize, by: u64, keeps: bool) -> Result<(), Difference> {
         let restarts = self.model.runs[run].restarts + by;
         let kept = match keeps {
             true => KeptCounts {
@@ -65,9 +60,9 @@ impl Trial<'_> {
             false => KeptCounts::default(),
         };
         self.queue
-            .begin_again(&self.runs[run], LANES[run], restarts, kept)
+            .restart(&self.runs[run], LANES[run], restarts, kept)
             .await?;
-        self.model.begin_again(run, restarts, keeps);
+        self.model.restart(run, restarts, keeps);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ pub struct Letter {
     pub lane: Lane,
     pub error: String,
     pub entry: Entry,
-    /// How often its run had begun again.
+    /// How often its run had restarted.
     pub restarts: u64,
     /// Whether it is still there.
     pub is_kept: bool,

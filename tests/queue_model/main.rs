@@ -25,9 +25,15 @@ mod planning;
 mod run;
 mod trial;
 
+#[path = "../support/figures.rs"]
+mod figures;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::cell::Cell;
+use std::time::Instant;
+
+use figures::{Figures, is_long};
 use operation::{Operation, operation};
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -91,7 +97,7 @@ fn the_queue_does_what_its_model_does_whatever_happens() {
         max_shrink_iters: 2_000,
         ..Config::default()
     };
-    let (cases, seed) = match is_set("SOJOURN_SOAK") {
+    let (cases, seed) = match is_long() {
         true => (SOAK_CASES, rand::random()),
         false => (CASES, SEED),
     };
@@ -102,7 +108,6 @@ fn the_queue_does_what_its_model_does_whatever_happens() {
         config.rng_seed = RngSeed::Fixed(seed);
     }
     let (cases, seed) = (config.cases, config.rng_seed);
-    println!("{cases} sequences of up to {OPERATIONS} operations, PROPTEST_RNG_SEED={seed}");
 
     let server = Server::start_with(&["--appendonly", "no"]);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -111,11 +116,22 @@ fn the_queue_does_what_its_model_does_whatever_happens() {
         .unwrap();
     let redis = runtime.block_on(server.connect());
     let queue = Queue::new(redis.clone(), sojourn::queue::Kind::Extract, 1);
+    let begun = Instant::now();
+    let (sequences, applied) = (Cell::new(0), Cell::new(0));
     let ran = TestRunner::new(config).run(&vec(operation(), 1..=OPERATIONS), |operations| {
+        sequences.set(sequences.get() + 1);
+        applied.set(applied.get() + operations.len());
         let ran = runtime.block_on(try_out(&queue, &redis, &operations));
         ran.map_err(|Difference(what)| TestCaseError::fail(what))
     });
     if let Err(error) = ran {
         panic!("PROPTEST_CASES={cases} PROPTEST_RNG_SEED={seed}: {error}");
     }
+    Figures::of("queue against its model")
+        .add("PROPTEST_RNG_SEED", seed)
+        .add("seconds", begun.elapsed().as_secs())
+        .add("sequences", sequences.get())
+        .add("operations", applied.get())
+        .add("differences", 0)
+        .show();
 }

@@ -10,7 +10,7 @@ use crate::run::{Run, State};
 /// The lane of each run; two share one.
 pub const LANES: [Lane; 3] = [Lane::High, Lane::Low, Lane::Low];
 
-/// Attempts that a job counts as made for each time that its run has begun again.
+/// Attempts that a job counts as made for each time that its run has restarted.
 const PER_RESTART: u64 = 10_000;
 
 /// Attempts that a job counts as made besides when it is queued again because it had vanished.
@@ -262,7 +262,7 @@ impl Model {
         }
     }
 
-    pub fn begin_again(&mut self, run: usize, restarts: u64, keeps: bool) {
+    pub fn restart(&mut self, run: usize, restarts: u64, keeps: bool) {
         let known = &self.runs[run];
         if known.state != State::Cancelled && known.restarts < restarts {
             let again = known.again(restarts, keeps);

@@ -48,8 +48,8 @@ pub enum Operation {
     Close { run: usize },
     /// A run takes jobs again.
     Reopen { run: usize },
-    /// A run begins again for the time after the last, or once more for the last (`by` is 0).
-    BeginAgain { run: usize, by: u64, keeps: bool },
+    /// A run restarts for the time after the last, or once more for the last (`by` is 0).
+    Restart { run: usize, by: u64, keeps: bool },
     /// An entry of a lane is deleted by hand, whether somebody holds it or not.
     Vanish { lane: Lane, entry: usize },
     /// Jobs that two looks have missed are queued again, or given up.
@@ -133,7 +133,7 @@ fn of_runs() -> impl Strategy<Value = Operation> {
         3 => run.clone().prop_map(|run| Close { run }),
         5 => run.clone().prop_map(|run| Reopen { run }),
         5 => (run.clone(), 0..2u64, any::<bool>())
-            .prop_map(|(run, by, keeps)| BeginAgain { run, by, keeps }),
+            .prop_map(|(run, by, keeps)| Restart { run, by, keeps }),
         6 => (lane(), newest.clone()).prop_map(|(lane, entry)| Vanish { lane, entry }),
         3 => Just(Reconcile),
         3 => (run, newest.clone(), any::<bool>())

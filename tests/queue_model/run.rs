@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::Entry;
 
-/// Counts that a run keeps when it begins again and something is to be kept: `size` becomes the sum
+/// Counts that a run keeps when it restarts and something is to be kept: `size` becomes the sum
 /// of the first ones.
 pub const SUMMANDS: [&str; 2] = ["users", "retried"];
 
@@ -99,7 +99,7 @@ impl Run {
         }
     }
 
-    /// What is known of it when it begins again.
+    /// What is known of it when it restarts.
     pub fn again(&self, restarts: u64, keeps: bool) -> Run {
         let mut again = Run {
             restarts,

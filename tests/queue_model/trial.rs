@@ -94,7 +94,7 @@ impl<'a> Trial<'a> {
             Operation::ResumeLane { lane } => self.pause_lane(lane, false).await,
             Operation::Close { run } => self.close(run).await,
             Operation::Reopen { run } => self.reopen(run).await,
-            Operation::BeginAgain { run, by, keeps } => self.begin_again(run, by, keeps).await,
+            Operation::Restart { run, by, keeps } => self.restart(run, by, keeps).await,
             Operation::Vanish { lane, entry } => self.vanish(lane, entry).await,
             Operation::Reconcile => self.reconcile().await,
             Operation::Mistake { run, job, is_late } => self.mistake(run, job, is_late).await,

@@ -45,14 +45,6 @@ impl Access {
         ]
     }
 
-    /// Follows a run to its end, however it ends.
-    pub fn follow(&self, run: &str) -> Value {
-        let output = self
-            .command("sojourn", &["run", run, "--watch", "--json"])
-            .output();
-        json(&output.expect("sojourn runs"))
-    }
-
     /// `sojourn` to its end, with JSON output; it must end well.
     pub fn ask(&self, arguments: &[&str]) -> Value {
         let output = self.command("sojourn", arguments).arg("--json").output();

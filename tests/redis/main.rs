@@ -4,7 +4,10 @@ mod access;
 mod cluster;
 mod deployment;
 mod sentinel;
+mod shard;
 
+#[path = "../support/slots.rs"]
+mod slots;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use sojourn::connection::{Redis, RedisOptions};
+use sojourn::connection::{ConnectError, Redis, RedisOptions};
 
 use crate::deployment::{Access, assert_counted_once, without_names};
 use crate::support::{Node, free_ports, server_program, small_dataset, wait_for};
@@ -13,12 +13,12 @@ use crate::support::{Node, free_ports, server_program, small_dataset, wait_for};
 const USERS: usize = 400;
 
 /// Of the sentinels. The servers have another.
-const WATCHWORD: &str = "watchword";
+pub const WATCHWORD: &str = "watchword";
 
 /// Of the servers.
-const PASSWORD: &str = "swordfish";
+pub const PASSWORD: &str = "swordfish";
 
-struct SentinelProcess(Child);
+pub struct SentinelProcess(Child);
 
 impl Drop for SentinelProcess {
     fn drop(&mut self) {
@@ -30,9 +30,14 @@ impl Drop for SentinelProcess {
 
 /// Starts a sentinel that watches the server at `primary`.
 fn sentinel(folder: &Path, port: u16, primary: u16) -> SentinelProcess {
+    sentinel_with(folder, port, primary, "")
+}
+
+/// With further settings, which go before the others.
+pub fn sentinel_with(folder: &Path, port: u16, primary: u16, settings: &str) -> SentinelProcess {
     let file = folder.join(format!("sentinel-{port}.conf"));
     let settings = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {WATCHWORD}\n\
+        "port {port}\n{settings}\nbind 127.0.0.1\ndir {}\nrequirepass {WATCHWORD}\n\
          sentinel monitor orders 127.0.0.1 {primary} 2\n\
          sentinel auth-pass orders {PASSWORD}\n\
          sentinel down-after-milliseconds orders 1000\n\
@@ -130,4 +135,35 @@ async fn sentinels_that_know_no_such_primary_say_so() {
         text.contains("invoices") && text.contains("entinel"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_can_be_asked_as_a_user_of_few_rights() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports(2);
+    let arguments = ["--requirepass".to_owned(), PASSWORD.into()];
+    let _primary = Node::start(&folder.path().join("1"), ports[0], &arguments);
+    // As docs/redis-access.md says.
+    let user = "user finder on >open-sesame -@all +role +sentinel|masters";
+    let _sentinel = sentinel_with(folder.path(), ports[1], ports[0], user);
+    wait_for("the sentinel", || {
+        TcpStream::connect(("127.0.0.1", ports[1])).ok()
+    });
+    let mut options = RedisOptions::new(format!("redis+sentinel://127.0.0.1:{}/orders", ports[1]));
+    options.password = Some(PASSWORD.into());
+    options.sentinel_password = Some("open-sesame".into());
+    let error = Redis::connect(&options).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Unauthorized { .. }),
+        "the default user has another password: {error}"
+    );
+    let access = Access::to(&options.url)
+        .with("SOJOURN_REDIS_PASSWORD", PASSWORD)
+        .with("SOJOURN_REDIS_SENTINEL_USER", "finder")
+        .with("SOJOURN_REDIS_SENTINEL_PASSWORD", "open-sesame");
+    // A sentinel needs a moment to know its primary.
+    wait_for("the primary", || {
+        let output = access.command("sojourn", &["runs"]).output().unwrap();
+        output.status.success().then_some(())
+    });
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::deployment::{Access, assert_counted_once};
-use crate::support::{Node, free_ports, said, server_program, small_dataset};
+use crate::sentinel::{PASSWORD, WATCHWORD, sentinel_with};
+use crate::support::{Node, Server, free_ports, said, server_program, small_dataset, wait_for};
 
 /// Users, one in each shard.
 const USERS: usize = 40;
@@ -38,38 +39,67 @@ impl Certificates {
         self.0.join(name).display().to_string()
     }
 
+    /// Settings of a server that listens with them, to those who have one, and to nobody else.
+    fn settings(&self, port: u16) -> Vec<[String; 2]> {
+        [
+            ("port", "0"),
+            ("tls-port", &port.to_string()),
+            ("tls-cert-file", &self.file("server.crt")),
+            ("tls-key-file", &self.file("server.key")),
+            ("tls-ca-cert-file", &self.file("ca.crt")),
+            ("tls-auth-clients", "yes"),
+            ("tls-replication", "yes"),
+        ]
+        .map(|(name, value)| [name.to_owned(), value.to_owned()])
+        .to_vec()
+    }
+
+    /// The same as arguments.
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let words = |[name, value]: [String; 2]| [format!("--{name}"), value];
+        self.settings(port).into_iter().flat_map(words).collect()
+    }
+
     /// Starts a server with them.
     fn serve(&self, port: u16) -> Node {
-        let arguments = [
-            ["--tls-port", &port.to_string()],
-            ["--tls-cert-file", &self.file("server.crt")],
-            ["--tls-key-file", &self.file("server.key")],
-            ["--tls-ca-cert-file", &self.file("ca.crt")],
-            ["--tls-auth-clients", "yes"],
-        ];
-        let arguments = arguments
-            .as_flattened()
-            .iter()
-            .map(|argument| argument.to_string());
-        Node::start(&self.0.join("data"), 0, &arguments.collect::<Vec<_>>())
+        Node::start(&self.0.join("data"), 0, &self.arguments(port))
+    }
+
+    /// How a client that has one reaches a server.
+    fn access(&self, url: &str) -> Access {
+        Access::to(url)
+            .with("SOJOURN_REDIS_CA", self.file("ca.crt"))
+            .with("SOJOURN_REDIS_CERT", self.file("client.crt"))
+            .with("SOJOURN_REDIS_KEY", self.file("client.key"))
     }
 }
 
-/// Whether the server program was built with TLS.
+/// Whether the server program was built with TLS. Every Redis must be; smaller ones may not.
 fn server_speaks_tls() -> bool {
-    let tried = Command::new(server_program())
-        .args(["--port", "0", "--tls-port", "1", "--tls-cert-file", "/none"])
-        .output()
-        .unwrap();
+    let program = server_program();
+    let output =
+        |arguments: &[&str]| said(&Command::new(&program).args(arguments).output().unwrap());
+    let tried = output(&["--port", "0", "--tls-port", "1", "--tls-cert-file", "/none"]);
     // One that can misses the key; one that cannot complains about the options, or what it lacks.
-    let speaks = said(&tried).contains("No tls-key-file");
+    let speaks = tried.contains("No tls-key-file");
     if !speaks {
-        eprintln!(
-            "skipped: {} was built without TLS",
-            server_program().display()
+        let program = program.display();
+        let version = output(&["--version"]);
+        assert!(
+            !version.contains("Redis"),
+            "{program} was built without TLS: {version}"
         );
+        eprintln!("skipped: {program} was built without TLS");
     }
     speaks
+}
+
+/// A whole run on servers that speak TLS only.
+fn run_with(access: &Access, folder: &Path) {
+    let dataset = small_dataset(folder, USERS, 1).display().to_string();
+    let _processes = access.deploy();
+    let status = access.ask(&["backfill", &dataset, "--watch"]);
+    assert_counted_once(&status, USERS);
 }
 
 #[test]
@@ -81,15 +111,55 @@ fn a_run_over_tls_with_a_certificate_of_the_client() {
     let certificates = Certificates::make(folder.path());
     let port = free_ports(1)[0];
     let _server = certificates.serve(port);
-    let url = format!("rediss://127.0.0.1:{port}");
-    let access = Access::to(&url)
-        .with("SOJOURN_REDIS_CA", certificates.file("ca.crt"))
-        .with("SOJOURN_REDIS_CERT", certificates.file("client.crt"))
-        .with("SOJOURN_REDIS_KEY", certificates.file("client.key"));
-    let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
-    let _processes = access.deploy();
-    let status = access.ask(&["backfill", &dataset, "--watch"]);
-    assert_counted_once(&status, USERS);
+    let access = certificates.access(&format!("rediss://127.0.0.1:{port}"));
+    run_with(&access, folder.path());
+}
+
+#[test]
+fn a_run_over_tls_on_a_cluster() {
+    if !server_speaks_tls() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let server = Server::start_cluster_of(0, |port| {
+        let cluster = ["--tls-cluster", "yes"].map(str::to_owned);
+        [certificates.arguments(port), cluster.to_vec()].concat()
+    });
+    let url = server.url();
+    assert!(url.starts_with("redis://"), "{url}");
+    // One node is enough to find the others.
+    let (url, _) = url.split_once(',').unwrap();
+    let access = certificates.access(&url.replace("redis:", "rediss:"));
+    run_with(&access, folder.path());
+    let plain = Access::to(url).command("sojourn", &["runs"]).output();
+    assert_eq!(plain.unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn a_run_over_tls_with_the_primary_of_a_sentinel() {
+    if !server_speaks_tls() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let ports = free_ports(2);
+    let password = ["--requirepass", PASSWORD].map(str::to_owned);
+    let arguments = [certificates.arguments(ports[0]), password.to_vec()].concat();
+    let _server = Node::start(&folder.path().join("data"), 0, &arguments);
+    let settings = certificates.settings(ports[1]);
+    let settings: Vec<String> = settings.iter().map(|pair| pair.join(" ")).collect();
+    let _sentinel = sentinel_with(folder.path(), ports[1], ports[0], &settings.join("\n"));
+    let access = certificates
+        .access(&format!("rediss+sentinel://127.0.0.1:{}/orders", ports[1]))
+        .with("SOJOURN_REDIS_PASSWORD", PASSWORD)
+        .with("SOJOURN_REDIS_SENTINEL_PASSWORD", WATCHWORD);
+    // A sentinel needs a moment to know its primary.
+    wait_for("the primary", || {
+        let output = access.command("sojourn", &["runs"]).output().unwrap();
+        output.status.success().then_some(())
+    });
+    run_with(&access, folder.path());
 }
 
 #[test]

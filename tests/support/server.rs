@@ -24,13 +24,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether it is a cluster unless a test asks for one server.
+    pub fn is_cluster_by_default() -> bool {
+        std::env::var_os(CLUSTER).is_some()
+    }
+
     pub fn start() -> Server {
         Server::start_with(&[])
     }
 
     /// With further arguments of the server program.
     pub fn start_with(arguments: &[&str]) -> Server {
-        if std::env::var_os(CLUSTER).is_some() {
+        if Server::is_cluster_by_default() {
             Server::start_cluster_with(0, arguments)
         } else {
             Server::start_single_with(arguments)
@@ -54,7 +59,13 @@ impl Server {
         Server::start_cluster_with(replicas, &[])
     }
 
-    fn start_cluster_with(replicas: usize, arguments: &[&str]) -> Server {
+    pub fn start_cluster_with(replicas: usize, arguments: &[&str]) -> Server {
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
+        Server::start_cluster_of(replicas, |_| arguments.clone())
+    }
+
+    /// With further arguments for the node of each port.
+    pub fn start_cluster_of(replicas: usize, arguments: impl Fn(u16) -> Vec<String>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ports = free_ports(2 * (PRIMARIES + replicas));
         let nodes = ports.chunks(2).enumerate().map(|(number, ports)| {
@@ -65,8 +76,8 @@ impl Server {
             );
             let arguments: Vec<String> = cluster
                 .split(' ')
-                .chain(arguments.iter().copied())
                 .map(str::to_owned)
+                .chain(arguments(ports[0]))
                 .collect();
             Node::start(
                 &folder.path().join(number.to_string()),

@@ -116,9 +116,9 @@ impl ExtractionWorker {
             if metas().any(|meta| meta.epoch == job.epoch && meta.attempt > lease.attempt()) {
                 // Or Redis has lost that attempt, with all that it queued; then the job is ours, and
                 // the next attempt is later.
-                let error = "a later attempt at this job has written results".to_owned();
+                let error = "a later attempt at this job has written results";
                 return Err(Failure::Busy {
-                    error,
+                    error: Code::Overtaken.before(error),
                     after: Some(Duration::ZERO),
                 });
             }
@@ -240,8 +240,8 @@ impl ExtractionWorker {
                 Enqueued::Queued => queued += 1,
                 Enqueued::Cancelled => {}
                 Enqueued::Over => {
-                    let error = "the run is over for the naming queue".to_owned();
-                    return Err(Failure::Transient(error));
+                    let error = "the run is over for the naming queue";
+                    return Err(Failure::Transient(Code::Overtaken.before(error)));
                 }
             }
         }

@@ -221,14 +221,14 @@ async fn consume(
     listen: ListenArgs,
     owned: bool,
 ) -> anyhow::Result<()> {
+    // Before anybody is told that the worker is there: it may be asked to stop at once.
+    let stop = settings::stop_signal(owned);
     let server = redis.server();
     tracing::info!(worker = consumer.worker(), server = %format!("{} {}", server.name, server.version), "ready");
     if !owned {
         listen.serve(consumer.health()).await?;
     }
-    let summary = consumer
-        .run(Arc::new(work), settings::stop_signal(owned))
-        .await?;
+    let summary = consumer.run(Arc::new(work), stop).await?;
     tracing::info!(?summary, "stopped");
     Ok(())
 }

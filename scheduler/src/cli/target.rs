@@ -94,7 +94,7 @@ pub(super) const REPAIR_HELP: &str = "\
 Examples:
   sojourn repair 1763947200000-0 --watch
 
-The run begins again as the same run: results that are there are written once more with the ids and
+The run restarts as the same run: results that are there are written once more with the ids and
 names that they have, those that are missing are found again, and only journeys without a name are
 named. Results of newer runs are left alone.";
 

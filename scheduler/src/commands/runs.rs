@@ -115,7 +115,7 @@ async fn run(session: Session, request: Request, watch: bool, output: Output) ->
     work_on(session, id, watch, output).await
 }
 
-/// Lets a run begin again, and follows it likewise.
+/// Repairs a run, and follows it likewise.
 pub async fn repair(
     redis: &RedisArgs,
     local: &LocalArgs,

@@ -1,29 +1,15 @@
-//! What the command lines of all processes have in common: Redis, the settings file, how a process
-//! says how it is, and how it starts, logs, and is asked to stop.
+//! Where Redis is, and how to be let in.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::connection::{ConnectError, Redis, RedisOptions};
-
-mod file;
-mod listen;
-mod options;
-mod process;
-mod prompt;
-
-use file::DEFAULT_FILE;
-pub use file::parse;
-pub use listen::{HealthError, ListenArgs, ask, listen_address};
-pub use options::{OPTIONS, ProgramOptions};
-pub use process::{install_tls, run, start_log, stop_signal};
-pub use prompt::PromptArgs;
+use super::SettingsError;
+use super::values::{read, seconds, secret};
+use crate::connection::{Redis, RedisOptions};
 
 /// Where Redis is.
 #[derive(Args, Clone, Debug)]
@@ -48,6 +34,15 @@ pub struct RedisArgs {
         value_name = "FILE"
     )]
     pub redis_password_file: Option<PathBuf>,
+
+    /// User of the sentinels, if it is not their default one
+    #[arg(
+        long,
+        env = "SOJOURN_REDIS_SENTINEL_USER",
+        global = true,
+        value_name = "NAME"
+    )]
+    pub redis_sentinel_user: Option<String>,
 
     /// File that holds the sentinels' password; SOJOURN_REDIS_SENTINEL_PASSWORD is the other way
     #[arg(
@@ -81,50 +76,6 @@ pub struct RedisArgs {
     pub key_prefix: String,
 }
 
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// A file that was named cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The settings file is not TOML, or holds what no program has an option for.
-    #[error("{path}: {reason}")]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// What the options ask for makes no sense.
-    #[error("{0}")]
-    Usage(String),
-    /// Nobody can listen there.
-    #[error(
-        "cannot listen on {address}: {source}; name an address of this machine and a port that is \
-         free with --listen or SOJOURN_LISTEN, or leave both out"
-    )]
-    Listen {
-        /// What was asked for.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// No Redis was named.
-    #[error(
-        "no Redis is named: use --redis URL, SOJOURN_REDIS, or `redis = \"...\"` in {DEFAULT_FILE}"
-    )]
-    NoRedis,
-    /// The Redis that was named cannot be used.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-}
-
 impl RedisArgs {
     /// The options for `url`.
     ///
@@ -138,6 +89,7 @@ impl RedisArgs {
             "SOJOURN_REDIS_PASSWORD",
             self.redis_password_file.as_deref(),
         )?;
+        options.sentinel_user.clone_from(&self.redis_sentinel_user);
         options.sentinel_password = secret(
             "SOJOURN_REDIS_SENTINEL_PASSWORD",
             self.redis_sentinel_password_file.as_deref(),
@@ -159,6 +111,8 @@ impl RedisArgs {
                 self.redis_timeout.as_secs_f64().to_string().into(),
             ),
         ];
+        let user = self.redis_sentinel_user.as_ref();
+        variables.extend(user.map(|user| ("SOJOURN_REDIS_SENTINEL_USER", user.into())));
         for (variable, file) in [
             ("SOJOURN_REDIS_PASSWORD_FILE", &self.redis_password_file),
             (
@@ -182,46 +136,6 @@ impl RedisArgs {
         let url = self.redis.as_deref().ok_or(SettingsError::NoRedis)?;
         Ok(Redis::connect(&self.options(url)?).await?)
     }
-}
-
-/// The longest that anything may be told to wait, in seconds: whatever is silent for a day is dead.
-pub const DAY: f64 = 24.0 * 3600.0;
-
-/// A number of seconds within bounds, for options.
-///
-/// # Errors
-/// When it is none.
-pub fn seconds(text: &str, bounds: RangeInclusive<f64>) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| bounds.contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
-        let (least, most) = (bounds.start(), bounds.end());
-        format!("must be a number of seconds from {least} to {most}")
-    })
-}
-
-/// A secret from a file, else from an environment variable.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn secret(variable: &str, file: Option<&Path>) -> Result<Option<String>, SettingsError> {
-    let Some(path) = file else {
-        return Ok(std::env::var(variable)
-            .ok()
-            .filter(|secret| !secret.is_empty()));
-    };
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
-        path: path.into(),
-        source: std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()),
-    })?;
-    Ok(Some(text.trim_end().to_owned()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    std::fs::read(path).map_err(|source| SettingsError::Unreadable {
-        path: path.into(),
-        source,
-    })
 }
 
 /// Least and longest time to wait for an answer: below, a busy server would seem to be gone; above,

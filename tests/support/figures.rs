@@ -1,11 +1,18 @@
 //! What a scenario has to show: a line, or a small table, of figures.
 
+// Every test file uses a part of it.
+#![allow(dead_code)]
+
 use std::fmt::{Display, Write};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::is_long;
-use crate::support::{root, server_program};
+use crate::support::{Server, root, server_program};
+
+/// Whether the long forms are asked for.
+pub fn is_long() -> bool {
+    std::env::var_os("SOJOURN_SOAK").is_some()
+}
 
 /// The figures of one scenario.
 pub struct Figures {
@@ -44,14 +51,17 @@ impl Figures {
     }
 }
 
-/// One folder for each server, so that the suite on one does not replace what it has shown on the
-/// other.
+/// One folder for each server that the suite runs on, so that it does not replace on one what it has
+/// shown on another.
 fn folder() -> PathBuf {
     let version = Command::new(server_program()).arg("--version").output();
     let version = String::from_utf8_lossy(&version.expect("the server runs").stdout).into_owned();
     let mut words = version.split_whitespace();
     let product = words.next().unwrap_or("server").to_lowercase();
     let number = words.find_map(|word| word.strip_prefix("v="));
-    let folder = format!("{product}-{}", number.unwrap_or("unknown"));
+    let mut folder = format!("{product}-{}", number.unwrap_or("unknown"));
+    if Server::is_cluster_by_default() {
+        folder += "-cluster";
+    }
     root().join("target/faults").join(folder)
 }

@@ -6,8 +6,8 @@ use redis::Script;
 use sojourn::queue::Queues;
 use sojourn::run::RunId;
 
+use super::{Register, RegisterError};
 use crate::record::RunState;
-use crate::register::{Register, RegisterError};
 use crate::trigger::Scope;
 
 static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("pause_run.lua")));
@@ -66,7 +66,7 @@ impl Register {
         Ok(ended)
     }
 
-    /// Lets a run begin again because somebody asked for it: results that are missing are written,
+    /// Restarts a run because somebody asked for it: results that are missing are written,
     /// and names that are there are kept.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Register {
                 format!("it is {}; ask for it again", state.as_str())
             }
             RunState::Running | RunState::Done => {
-                if self.restart(&record, "").await? {
+                if self.restart_script(&record, None).await? {
                     return Ok(());
                 }
                 let scope = record.request.map(|request| request.scope);
