@@ -14,10 +14,13 @@ use sojourn::naming::{LlmError, Moderation, ModerationOptions, Namer};
 use crate::llm::{Endpoint, answers};
 use crate::{KEY, good, llm_namer, name, named_by, options, patience, support, user};
 
+/// What was asked, and with which key.
+type Request = (Value, Option<String>);
+
 /// A moderation endpoint on loopback, which answers by a script and remembers what it was asked.
 struct Moderator {
     url: String,
-    requests: Arc<Mutex<Vec<(Value, Option<String>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Moderator {
@@ -45,7 +48,7 @@ impl Moderator {
         Moderator { url, requests }
     }
 
-    fn requests(&self) -> Vec<(Value, Option<String>)> {
+    fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 

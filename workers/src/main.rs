@@ -71,7 +71,7 @@ enum Command {
         #[command(flatten)]
         worker: WorkerArgs,
         #[command(flatten)]
-        naming: NamingArgs,
+        naming: Box<NamingArgs>,
     },
 }
 
