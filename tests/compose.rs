@@ -17,11 +17,12 @@ use support::{Running, Server, command, root, said, server_program, wait_for};
 /// Variables that are read besides the options: secrets, which are no flags because flags can be
 /// seen by everybody on the machine, the log, which starts before there are options, and the folder
 /// for temporary files.
-const NOT_OPTIONS: [&str; 7] = [
+const NOT_OPTIONS: [&str; 8] = [
     "SOJOURN_REDIS_PASSWORD",
     "SOJOURN_REDIS_SENTINEL_PASSWORD",
     "SOJOURN_LLM_API_KEY",
     "SOJOURN_LLM_FALLBACK_API_KEY",
+    "SOJOURN_MODERATION_API_KEY",
     "SOJOURN_LOG",
     "SOJOURN_LOG_FORMAT",
     "TMPDIR",

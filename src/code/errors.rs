@@ -9,7 +9,7 @@ use crate::connection::ConnectError;
 use crate::dataset::DatasetError;
 use crate::ingest::IngestError;
 use crate::journey::InvalidParams;
-use crate::naming::LlmError;
+use crate::naming::{LlmError, TuningError};
 use crate::queue::{CodecError, QueueError, Unusable};
 #[cfg(feature = "cli")]
 use crate::settings::{HealthError, SettingsError};
@@ -35,6 +35,7 @@ pub(super) const KNOWN: &[ReadCode] = &[
     code_of::<InvalidParams>,
     code_of::<IngestError>,
     code_of::<LlmError>,
+    code_of::<TuningError>,
 ];
 
 impl Coded for RedisError {
@@ -212,6 +213,18 @@ impl Coded for LlmError {
             LlmError::Unreadable { .. } => Code::NoModel,
             LlmError::Refused { .. } => Code::ModelRefuses,
             LlmError::OverBudget { .. } | LlmError::Unpriced => Code::OverBudget,
+        }
+    }
+}
+
+impl Coded for TuningError {
+    fn code(&self) -> Code {
+        match self {
+            TuningError::Input(error) => error.code(),
+            TuningError::Row { .. } | TuningError::Nothing { .. } => Code::Input,
+            TuningError::Vocabulary(error) => error.code(),
+            TuningError::Catalogue(error) => error.code(),
+            TuningError::Write { .. } => Code::Disk,
         }
     }
 }

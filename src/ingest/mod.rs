@@ -34,6 +34,10 @@ pub use mapping::FieldMap;
 pub use progress::{IngestProgress, Phase};
 pub use rejects::Reason;
 
+// Collections are found and unpacked as other input is.
+pub(crate) use location::resolve_all;
+pub(crate) use source::Source;
+
 use self::staging::Staging;
 use crate::dataset::{Manifest, Storage, local_folder};
 use crate::terms::SalienceParams;

@@ -20,6 +20,17 @@ const TERMS: usize = 10;
 /// source).
 const TITLES: usize = 5;
 
+/// Titles are chosen among those of this many most typical items: what is less typical says little
+/// of the journey, however different it is, and the time for a long journey is bounded.
+const CANDIDATES: usize = 16;
+
+/// How much likeness to a title that is chosen already counts against typicality, as cosines. With
+/// half of it, an item that repeats another gives way to one that is nearly as typical; a stray one
+/// does not get in for being different. What it costs the names that titles support: of the names that
+/// people gave to 4,382 curated collections, 2,995 are grounded in such titles, and 3,007 in the most
+/// typical ones.
+const LIKENESS: f64 = 0.5;
+
 /// Longest title that is kept, in characters.
 const MAX_TITLE: usize = 160;
 
@@ -49,13 +60,21 @@ pub(super) struct Describer<'a> {
     pub total_weight: f64,
 }
 
+/// A member whose title may be kept.
+struct Candidate {
+    /// Position among the members.
+    at: usize,
+    /// Highest cosine to one whose title is.
+    likeness: f64,
+}
+
 impl Describer<'_> {
     /// Describes the journey that has these members, in time order.
     pub fn describe(&self, members: &[u32], sum: &mut Sum) -> Journey {
         let norm = sum.of(self.vectors, members);
         let terms = self.terms(sum, norm);
         let typicality = self.typicality(members, sum, norm);
-        let titles = self.titles(members, &typicality);
+        let titles = self.titles(members, &typicality, sum);
         let visits = || members.iter().map(|&member| &self.visits[member as usize]);
         let first = visits().map(|visit| visit.first).min().unwrap_or(0);
         let last = visits().map(|visit| visit.last).max().unwrap_or(0);
@@ -139,18 +158,44 @@ impl Describer<'_> {
         members.iter().map(cosine).collect()
     }
 
-    /// Titles of the most typical members (ties: the older), no title twice.
-    fn titles(&self, members: &[u32], typicality: &[f64]) -> Vec<String> {
+    /// The title of the medoid, then of typical members that are unlike those before them (maximal
+    /// marginal relevance, Carbonell and Goldstein 1998; ties: the more typical, then the older). No
+    /// title twice. `sum` is used as scratch.
+    fn titles(&self, members: &[u32], typicality: &[f64], sum: &mut Sum) -> Vec<String> {
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by(|&a, &b| typicality[b].total_cmp(&typicality[a]).then(a.cmp(&b)));
         let mut seen = HashSet::new();
-        order
+        let title = |at: usize| self.catalogue.title(self.visits[members[at] as usize].item);
+        let mut left: Vec<Candidate> = order
             .into_iter()
-            .map(|at| self.catalogue.title(self.visits[members[at] as usize].item))
-            .filter(|title| !title.is_empty() && seen.insert(title.to_lowercase()))
-            .take(TITLES)
-            .map(|title| title.chars().take(MAX_TITLE).collect())
-            .collect()
+            .filter(|&at| !title(at).is_empty() && seen.insert(title(at).to_lowercase()))
+            .take(CANDIDATES)
+            .map(|at| Candidate { at, likeness: 0.0 })
+            .collect();
+        let mut titles = Vec::new();
+        let worth = |of: &Candidate| typicality[of.at] - LIKENESS * of.likeness;
+        while titles.len() < TITLES && !left.is_empty() {
+            // Of equals the first, which `max_by` would not take.
+            let best = (1..left.len()).fold(0, |best, other| {
+                if worth(&left[other]) > worth(&left[best]) {
+                    other
+                } else {
+                    best
+                }
+            });
+            let chosen = left.remove(best);
+            titles.push(title(chosen.at).chars().take(MAX_TITLE).collect());
+            if titles.len() == TITLES {
+                break;
+            }
+            let norm = sum.of(self.vectors, &members[chosen.at..=chosen.at]);
+            for other in &mut left {
+                let vector = self.vectors.get(members[other.at]);
+                let cosine = sum.dot(vector) / (norm * vector.square().sqrt());
+                other.likeness = other.likeness.max(cosine);
+            }
+        }
+        titles
     }
 
     /// An id for a journey that is new: a hash of how it began, so that computing it again from the
@@ -335,13 +380,21 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_those_of_the_most_typical_items_and_of_equals_the_older_first() {
+    fn the_medoids_title_comes_first_then_typical_ones_that_are_unlike_it() {
         for (items, titles) in [
+            // The third is the same as the first but for its title.
             (
                 &[ALPHA, CHARLIE, BRAVO][..],
-                &["Alpha", "Bravo", "Charlie"][..],
+                &["Alpha", "Charlie", "Bravo"][..],
             ),
-            (&[BRAVO, CHARLIE, ALPHA], &["Bravo", "Alpha", "Charlie"]),
+            (&[BRAVO, CHARLIE, ALPHA], &["Bravo", "Charlie", "Alpha"]),
+            // Of equals the older.
+            (&[FOXTROT, ALPHA, BRAVO], &["Foxtrot", "Alpha", "Bravo"]),
+            // To be unlike all others is not enough.
+            (
+                &[ALPHA, BRAVO, FOXTROT, 4],
+                &["Alpha", "Bravo", "Foxtrot", "Echo"],
+            ),
             // No title is given twice, whatever its capitals, and none is empty.
             (&[4, 5, 6, DELTA], &["Echo", "Delta"]),
         ] {

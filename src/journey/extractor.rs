@@ -9,6 +9,7 @@ use super::sum::Sum;
 use super::{Icpc, ItemVectors, Journey, JourneyParams};
 use crate::catalogue::Catalogue;
 use crate::history::{History, Visit};
+use crate::item::ItemIndex;
 
 /// Finds the journeys of one user after the other. One per thread; its memory is used again.
 pub struct Extractor {
@@ -97,6 +98,38 @@ impl Extractor {
     }
 }
 
+impl Extractor {
+    /// The journey that has all of these items, as of somebody who came to each once. `None` if none
+    /// of them has a term.
+    pub fn describe(&mut self, items: &[ItemIndex]) -> Option<Journey> {
+        let mut visits: Vec<Visit> = Vec::new();
+        self.vectors.clear();
+        for &item in items {
+            let terms = self.catalogue.terms(item).map(|(term, w)| (term.0, w));
+            self.vectors.push(terms);
+            visits.push(Visit {
+                item,
+                first: 0,
+                last: 0,
+                weight: 1.0,
+            });
+        }
+        let members = 0..visits.len() as u32;
+        let members: Vec<u32> = members
+            .filter(|&member| !self.vectors.get(member).is_empty())
+            .collect();
+        let describer = Describer {
+            catalogue: &self.catalogue,
+            vectors: &self.vectors,
+            visits: &visits,
+            params: &self.params,
+            as_of: self.as_of,
+            total_weight: visits.len() as f64,
+        };
+        (!members.is_empty()).then(|| describer.describe(&members, &mut self.sum))
+    }
+}
+
 /// Leaves the `most` visits that ended last, and of those that ended together the ones that began
 /// last, in the order in which they began.
 fn keep_latest(visits: &mut Vec<Visit>, most: usize) {
@@ -128,7 +161,7 @@ mod tests {
     use super::*;
     use crate::catalogue::tests::catalogue_of;
     use crate::history::Interaction;
-    use crate::item::{Item, ItemIndex};
+    use crate::item::Item;
     use crate::journey::{NameSource, keep_identity};
 
     /// Titles differ; what items are about stands in their tags.

@@ -8,34 +8,11 @@ use serde::Deserialize;
 use super::grounding::{Evidence, is_grounded};
 use super::prompt::is_hidden;
 use super::taken::Taken;
-use super::words::telling_words;
-
-/// Longest name, in characters. Longer ones are sentences.
-pub(super) const MAX_CHARACTERS: usize = 60;
+use super::template::Template;
 
 /// Longest JSON object that is read as a name, in bytes: a name in escapes has room, and so have
 /// some words of explanation beside it. It bounds what one brace costs, and so a whole answer.
 const MAX_OBJECT: usize = 2048;
-
-/// How a model that declines begins, in lower case and with straight apostrophes.
-const REFUSALS: &[&str] = &[
-    "as an ai",
-    "i am sorry",
-    "i am unable",
-    "i can't",
-    "i cannot",
-    "i'm sorry",
-    "i'm unable",
-    "sorry,",
-    "unfortunately,",
-    "es tut mir leid",
-    "je suis désolé",
-    "lo siento",
-    "对不起",
-    "很抱歉",
-    "抱歉",
-    "申し訳",
-];
 
 /// What models put around names.
 const QUOTES: &[(&str, &str)] = &[
@@ -60,7 +37,7 @@ pub enum Rejection {
     #[error("there is no single name for the journey")]
     Missing,
     /// It is a sentence.
-    #[error("the name is longer than {MAX_CHARACTERS} characters")]
+    #[error("the name is too long")]
     TooLong,
     /// Markup, a link, control characters.
     #[error("the name holds something that is not plain text")]
@@ -68,6 +45,15 @@ pub enum Rejection {
     /// It would fit any journey.
     #[error("the name says nothing")]
     Generic,
+    /// It has letters of a script that the journey has not, or none of the language asked for.
+    #[error("the name is written in another script")]
+    Script,
+    /// It holds what no name may hold, or the moderation endpoint flags it.
+    #[error("the name is unsafe")]
+    Unsafe,
+    /// The moderation endpoint did not say whether it is safe.
+    #[error("nobody could say whether the name is safe")]
+    Unmoderated,
     /// The model declined.
     #[error("the model refused")]
     Refusal,
@@ -132,17 +118,19 @@ fn without_thoughts(text: &str) -> &str {
 /// Checks one name for a journey, given what the journeys of the call say. Returns it tidied. That no
 /// sibling has it is not checked: a name that this user cannot have may be good for another.
 pub(super) fn check(
+    template: &Template,
     answered: Option<&str>,
     journey: &Evidence,
     heard: &[&Evidence],
 ) -> Result<String, Rejection> {
     let name = answered.map(tidy).filter(|name| !name.is_empty());
     let name = name.ok_or(Rejection::Missing)?;
+    let rules = template.rules();
     let lower = name.to_lowercase().replace('’', "'");
-    if REFUSALS.iter().any(|refusal| lower.starts_with(refusal)) {
+    if rules.is_refusal(&lower) {
         return Err(Rejection::Refusal);
     }
-    if name.chars().count() > MAX_CHARACTERS {
+    if name.chars().count() > rules.characters {
         return Err(Rejection::TooLong);
     }
     let markup = ['<', '>', '{', '}', '[', ']', '`', '|', '\\'];
@@ -150,10 +138,16 @@ pub(super) fn check(
     if link || name.contains(is_hidden) || name.contains(markup) {
         return Err(Rejection::NotPlain);
     }
-    if telling_words(name).is_empty() {
+    if rules.is_unsafe(name) {
+        return Err(Rejection::Unsafe);
+    }
+    if !journey.scripts.fit(name, template.locale()) {
+        return Err(Rejection::Script);
+    }
+    if rules.telling_words(name).is_empty() {
         return Err(Rejection::Generic);
     }
-    if !is_grounded(name, journey, heard) {
+    if !is_grounded(name, template, journey, heard) {
         return Err(Rejection::Ungrounded);
     }
     Ok(name.to_owned())
@@ -165,6 +159,25 @@ pub(super) fn check_unlike(name: String, siblings: &Taken) -> Result<String, Rej
         true => Err(Rejection::Duplicate),
         false => Ok(name),
     }
+}
+
+/// Checks names of one user's journeys that people wrote. Returns them tidied, or why each is not
+/// used.
+pub(super) fn check_together(
+    template: &Template,
+    names: &[&str],
+    journeys: &[Evidence],
+    taken: &[String],
+) -> Vec<Result<String, Rejection>> {
+    let heard: Vec<&Evidence> = journeys.iter().collect();
+    let mut siblings: Taken = taken.iter().map(String::as_str).collect();
+    let names = names.iter().zip(journeys).map(|(name, journey)| {
+        let name = check(template, Some(name), journey, &heard)?;
+        let name = check_unlike(name, &siblings)?;
+        siblings.add(&name);
+        Ok(name)
+    });
+    names.collect()
 }
 
 /// Without blanks and quotation marks around it, and without the full stop of a sentence.
@@ -227,9 +240,11 @@ pub(super) mod tests {
     }
 
     fn checked(name: &str) -> Result<String, Rejection> {
-        let ukulele = Evidence::of(&ukulele());
-        let name = check(Some(name), &ukulele, &[&ukulele])?;
-        check_unlike(name, &Taken::from_iter(["Lettuce", "Ukulele Songs"]))
+        let template = Template::default();
+        let evidence = [Evidence::of_journey(template.rules(), &ukulele())];
+        let taken = ["Lettuce", "Ukulele Songs"].map(str::to_owned);
+        let mut names = check_together(&template, &[name], &evidence, &taken);
+        names.remove(0)
     }
 
     fn parsed(text: &str) -> Vec<(String, String)> {
@@ -346,11 +361,14 @@ pub(super) mod tests {
             ("Ukulele at www.example.org", NotPlain),
             ("Various Things", Generic),
             ("I’m sorry, no ukulele", Refusal),
+            ("Fucking Good Ukuleles", Unsafe),
+            ("Uкulele", Script),
             ("ukulele  songs!", Duplicate),
             ("Chess Openings", Ungrounded),
         ] {
             assert_eq!(checked(name), Err(reason), "{name:?}");
         }
-        assert_eq!(check(None, &Evidence::default(), &[]), Err(Missing));
+        let none = check(&Template::default(), None, &Evidence::default(), &[]);
+        assert_eq!(none, Err(Missing));
     }
 }

@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 use redis::RedisError;
 use serde_json::{Value, json};
 
-use super::Unnamed;
 use super::cache::{NameCache, Signature};
 use super::questions::{Group, Place, Questions};
 use super::terms::name_of_terms;
 use super::tokens::{ANSWER, TokenCounter};
+use super::{Template, Unnamed};
 
 /// What naming some journeys takes when every answer passes the checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,12 +49,17 @@ impl Forecaster {
     /// For a model, as an endpoint calls it; names are shared if `sharing` says when.
     pub fn new(
         model: &str,
+        template: Template,
         journeys_per_call: usize,
+        samples: usize,
         sharing: Option<NonZeroU32>,
         cache: Option<NameCache>,
     ) -> Forecaster {
+        let questions = Questions::new(model.to_owned(), journeys_per_call)
+            .with_template(template)
+            .with_samples(samples);
         Forecaster {
-            questions: Questions::new(model.to_owned(), journeys_per_call),
+            questions,
             counter: TokenCounter::of(model),
             share_after: sharing,
             cache,
@@ -151,6 +156,7 @@ impl Forecaster {
         self.forecast.calls += 1;
         self.forecast.tokens_in += same + last + ANSWER;
         self.forecast.tokens_same += same;
-        self.forecast.tokens_out += self.counter.count(&json!({"names": names}).to_string());
+        let answer = self.counter.count(&json!({"names": names}).to_string());
+        self.forecast.tokens_out += answer * self.questions.samples() as u64;
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::NamingCounts;
 use super::answer::parse;
 use super::batch::{BatchOptions, Batches};
 use super::cache::{CacheOptions, NameCache};
@@ -10,6 +9,7 @@ use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::limits::{Account, LimitOptions};
 use super::questions::{Place, Question, Questions};
 use super::transport::Transport;
+use super::{Moderation, NamingCounts, Template};
 use crate::connection::Redis;
 
 /// Asks a model for names.
@@ -17,6 +17,7 @@ use crate::connection::Redis;
 pub struct LlmNamer {
     transport: Transport,
     pub(super) questions: Questions,
+    pub(super) moderation: Option<Moderation>,
     pub(super) cache: Option<NameCache>,
 }
 
@@ -49,12 +50,35 @@ impl LlmNamer {
         LlmNamer {
             transport,
             questions: Questions::new(options.model, options.journeys_per_call),
+            moderation: None,
             cache: None,
         }
     }
 
     pub(super) fn is_slow(&self) -> bool {
         matches!(self.transport, Transport::Batches(_))
+    }
+
+    /// Asks and checks by another template.
+    #[must_use]
+    pub fn with_template(mut self, template: Template) -> LlmNamer {
+        self.questions = self.questions.with_template(template);
+        self
+    }
+
+    /// Asks for several answers at once, and takes the best name of each journey.
+    #[must_use]
+    pub fn with_samples(mut self, samples: usize) -> LlmNamer {
+        self.questions = self.questions.with_samples(samples);
+        self
+    }
+
+    /// Uses no name that an endpoint calls unsafe.
+    #[must_use]
+    pub fn with_moderation(mut self, moderation: Moderation) -> LlmNamer {
+        self.questions = self.questions.with_moderation();
+        self.moderation = Some(moderation);
+        self
     }
 
     /// Waits for the model longer or shorter than by default.
@@ -88,13 +112,13 @@ impl LlmNamer {
         self.transport.count_cache_hits(account, hits);
     }
 
-    /// One call. Returns names by place; none for what the model did not answer.
+    /// One call. Returns names by place, of each sample; none for what the model did not answer.
     pub(super) async fn ask(
         &self,
         question: Question,
         account: &Account,
         counts: &mut NamingCounts,
-    ) -> Result<HashMap<Place, String>, LlmError> {
+    ) -> Result<HashMap<Place, Vec<String>>, LlmError> {
         let Question { body, places } = question;
         let reply = self.transport.ask(&body, account).await?;
         counts.calls += 1;
@@ -117,11 +141,13 @@ impl LlmNamer {
                         "the model's answer was cut off at its limit of tokens"
                     );
                 }
-                let names = texts.first().map(|text| parse(text)).unwrap_or_default();
-                Ok(names
-                    .into_iter()
-                    .filter_map(|(id, name)| Some((*places.get(&id)?, name)))
-                    .collect())
+                let mut names: HashMap<Place, Vec<String>> = HashMap::new();
+                for (id, name) in texts.iter().flat_map(|text| parse(text)) {
+                    if let Some(&place) = places.get(&id) {
+                        names.entry(place).or_default().push(name);
+                    }
+                }
+                Ok(names)
             }
             Reply::Declined { reason } => {
                 tracing::warn!(journeys = places.len(), %reason, "the model declined a question");

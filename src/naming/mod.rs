@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod cache;
+mod choice;
 mod endpoint;
 #[cfg(feature = "cli")]
 mod forecast;
@@ -10,18 +11,23 @@ mod grounding;
 mod ledger;
 mod limits;
 mod llm;
+mod locale;
+mod moderation;
 mod money;
 mod prompt;
 mod questions;
+mod script;
 mod session;
 mod sharing;
 mod siblings;
 mod steps;
 mod taken;
+mod template;
 mod terms;
 #[cfg(feature = "cli")]
 mod tokens;
 mod transport;
+mod tuning;
 mod words;
 
 pub use answer::Rejection;
@@ -33,11 +39,15 @@ pub use forecast::{Forecast, Forecaster};
 pub use ledger::{Exhausted, Ledger, LedgerEntry};
 pub use limits::{Account, Denied, Expected, Headers, LimitOptions, Limits, Permit, Spent, Timing};
 pub use llm::LlmNamer;
+pub use locale::Locale;
+pub use moderation::{Moderation, ModerationOptions};
 pub use money::{InvalidMoney, Money, Prices, Usage};
 pub use steps::Naming;
+pub use template::{Template, TemplateError};
 pub use terms::name_of_terms;
 #[cfg(feature = "cli")]
 pub use tokens::TokenCounter;
+pub use tuning::{TuningCounts, TuningError, TuningOptions, export_tuning};
 
 use futures::FutureExt;
 
@@ -205,9 +215,10 @@ impl Namer {
 
 /// Names made of terms for a user's journeys, each different from the others.
 fn of_terms(user: &Unnamed<'_>) -> Vec<Name> {
+    let template = Template::default();
     let mut taken: Taken = user.taken.iter().copied().collect();
     let name = |journey: &&Journey| {
-        let name = terms::name_besides(journey, &taken);
+        let name = terms::name_besides(journey, &taken, template.rules());
         taken.add(&name);
         Name {
             name,

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::Unnamed;
 use super::cache::{Basis, Signature};
-use super::prompt::{Asked, AskedUser, Description, INSTRUCTIONS, examples, messages, schema};
+use super::prompt::{Asked, AskedUser, Description, id, messages, schema};
+use super::{Template, Unnamed};
 use crate::journey::Journey;
 
 /// Tokens that one name needs at most, with its id and the JSON around it.
 const TOKENS_PER_NAME: usize = 40;
+
+/// How freely a model is to choose its words where several samples are asked for. Without freedom
+/// they would be the same.
+const TEMPERATURE_OF_SAMPLES: f64 = 0.8;
 
 /// Position of a journey in the input: (user, journey).
 pub(super) type Place = (usize, usize);
@@ -23,6 +27,11 @@ pub(super) type Group<'a> = (&'a [Place], Vec<&'a str>);
 pub(super) struct Questions {
     model: String,
     journeys_per_call: usize,
+    template: Template,
+    /// Answers to each question, the best of which is taken journey by journey.
+    samples: usize,
+    /// Whether names have to pass a moderation endpoint.
+    are_moderated: bool,
     /// What all of them have in common.
     basis: Basis,
 }
@@ -37,15 +46,51 @@ pub(super) struct Question {
 
 impl Questions {
     pub(super) fn new(model: String, journeys_per_call: usize) -> Questions {
-        let examples = examples().map(|(question, answer)| format!("{question}{answer}"));
-        let template = [INSTRUCTIONS]
-            .into_iter()
-            .chain(examples.iter().map(|e| &**e));
-        Questions {
-            basis: Basis::new([model.as_str()].into_iter().chain(template)),
+        let questions = Questions {
             model,
             journeys_per_call: journeys_per_call.max(1),
-        }
+            template: Template::default(),
+            samples: 1,
+            are_moderated: false,
+            basis: Basis::new([]),
+        };
+        questions.based()
+    }
+
+    pub(super) fn with_template(mut self, template: Template) -> Questions {
+        self.template = template;
+        self.based()
+    }
+
+    pub(super) fn with_samples(mut self, samples: usize) -> Questions {
+        self.samples = samples.max(1);
+        self.based()
+    }
+
+    /// A name that nobody moderated is not for those who want that.
+    pub(super) fn with_moderation(mut self) -> Questions {
+        self.are_moderated = true;
+        self.based()
+    }
+
+    fn based(mut self) -> Questions {
+        let samples = self.samples.to_string();
+        let moderated = self.are_moderated.to_string();
+        self.basis = Basis::new([
+            self.model.as_str(),
+            self.template.hash(),
+            samples.as_str(),
+            moderated.as_str(),
+        ]);
+        self
+    }
+
+    pub(super) fn template(&self) -> &Template {
+        &self.template
+    }
+
+    pub(super) fn samples(&self) -> usize {
+        self.samples
     }
 
     /// How many journeys one question is about, at most.
@@ -55,7 +100,7 @@ impl Questions {
 
     /// What journeys have in common that are asked about in the same words.
     pub(super) fn sign(&self, journey: &Journey) -> Signature {
-        let Description { terms, titles } = Description::of(journey);
+        let Description { terms, titles } = Description::of(&self.template, journey);
         let (terms, titles) = (terms.iter(), titles.iter());
         self.basis.sign(terms.map(|t| &**t), titles.map(|t| &**t))
     }
@@ -82,7 +127,7 @@ impl Questions {
         for (group, taken) in groups {
             let number = asked.len() + 1;
             let ask = |(at, &(user, journey)): (usize, &Place)| {
-                let id = format!("{number}{}", letters(at));
+                let id = id(number, at);
                 places.insert(id.clone(), (user, journey));
                 Asked {
                     id,
@@ -93,28 +138,24 @@ impl Questions {
             asked.push(AskedUser { journeys, taken });
         }
         Question {
-            body: self.body(messages(&asked), places.len()),
+            body: self.body(messages(&self.template, &asked), places.len()),
             places,
         }
     }
 
     fn body(&self, messages: Value, names: usize) -> Value {
-        json!({
+        let mut body = json!({
             "model": self.model,
             "messages": messages,
             "response_format": schema(),
             "temperature": 0,
             "seed": 0,
             "max_tokens": TOKENS_PER_NAME * (names + 1),
-        })
-    }
-}
-
-/// a, b, ..., z, aa, ab, ...
-fn letters(number: usize) -> String {
-    let letter = char::from(b'a' + (number % 26) as u8);
-    match number / 26 {
-        0 => letter.to_string(),
-        more => letters(more - 1) + &letter.to_string(),
+        });
+        if self.samples > 1 {
+            body["n"] = json!(self.samples);
+            body["temperature"] = json!(TEMPERATURE_OF_SAMPLES);
+        }
+        body
     }
 }

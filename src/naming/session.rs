@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::answer::check;
+use super::choice::choose;
 use super::endpoint::LlmError;
 use super::grounding::Evidence;
 use super::llm::LlmNamer;
@@ -44,11 +45,13 @@ impl<'a> Session<'a> {
         users: &'a [Unnamed<'a>],
         account: &'a Account,
     ) -> Session<'a> {
+        let template = namer.questions.template();
+        let siblings = users.iter().map(|user| Siblings::of(template, user));
         let mut session = Session {
             namer,
             users,
             account,
-            siblings: users.iter().map(Siblings::of).collect(),
+            siblings: siblings.collect(),
             clashed: HashSet::new(),
             batches: Vec::new(),
             sharing: namer.cache.as_ref().map(Sharing::new),
@@ -132,10 +135,18 @@ impl<'a> Session<'a> {
         };
         let evidence = |&(user, journey): &Place| self.siblings[user].evidence(journey);
         let heard: Vec<&Evidence> = batch.iter().map(evidence).collect();
-        let answer = |place| answers.get(place).map(String::as_str);
-        let checked = |(place, &evidence)| check(answer(place), evidence, &heard);
-        let checked: Vec<Result<String, Rejection>> =
+        let template = self.namer.questions.template();
+        let checked = |(place, &evidence): (&Place, &&Evidence)| {
+            let candidates = answers.get(place).map_or(&[][..], Vec::as_slice);
+            let given = self.siblings[place.0].given();
+            choose(template, candidates, evidence, &heard, given)
+        };
+        let mut checked: Vec<Result<String, Rejection>> =
             batch.iter().zip(&heard).map(checked).collect();
+        // Before anything is kept for others.
+        if let Some(moderation) = &self.namer.moderation {
+            moderation.judge(&mut checked).await?;
+        }
 
         let (mut failed, mut settled, mut left) = (Vec::new(), Vec::new(), Vec::new());
         let is_alone = batch.len() == 1;
@@ -151,14 +162,16 @@ impl<'a> Session<'a> {
             self.counts.rejected += 1;
             tracing::debug!(%rejection, answer = ?answers.get(&place), "a name is not used");
             let first_clash = rejection == Rejection::Duplicate && self.clashed.insert(place);
-            // What failed alone would fail again, unless it is told more.
-            if !is_alone || first_clash {
+            // What failed alone would fail again, unless it is told more; and what was not moderated
+            // has been paid for once.
+            let may_pass = rejection != Rejection::Unmoderated;
+            if may_pass && (!is_alone || first_clash) {
                 failed.push(place);
                 continue;
             }
             self.siblings[place.0].fail(place.1);
             match rejection {
-                Rejection::Missing => left.push(place),
+                Rejection::Missing | Rejection::Unmoderated => left.push(place),
                 _ => settled.push((place, None)),
             }
         }
@@ -188,7 +201,8 @@ impl<'a> Session<'a> {
                 Next::Give(places, name) => {
                     for place in places {
                         let evidence = self.siblings[place.0].evidence(place.1);
-                        let checked = check(Some(&name), evidence, &[]);
+                        let template = self.namer.questions.template();
+                        let checked = check(template, Some(&name), evidence, &[]);
                         match checked.and_then(|name| self.give(place, &name)) {
                             Ok(()) => hits += 1,
                             Err(rejection) => {

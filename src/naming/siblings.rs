@@ -4,10 +4,11 @@ use super::answer::{check, check_unlike};
 use super::grounding::Evidence;
 use super::taken::Taken;
 use super::terms::name_besides;
-use super::{Name, NamingCounts, Rejection, Unnamed};
+use super::{Name, NamingCounts, Rejection, Template, Unnamed};
 use crate::journey::NameSource;
 
 pub(super) struct Siblings<'a> {
+    template: &'a Template,
     user: &'a Unnamed<'a>,
     evidence: Vec<Evidence>,
     /// All names that the user's journeys have.
@@ -21,13 +22,14 @@ pub(super) struct Siblings<'a> {
 }
 
 impl<'a> Siblings<'a> {
-    pub(super) fn of(user: &'a Unnamed<'a>) -> Siblings<'a> {
+    pub(super) fn of(template: &'a Template, user: &'a Unnamed<'a>) -> Siblings<'a> {
         let journeys = &user.journeys;
         Siblings {
+            template,
             user,
             evidence: journeys
                 .iter()
-                .map(|journey| Evidence::of(journey))
+                .map(|journey| Evidence::of_journey(template.rules(), journey))
                 .collect(),
             given: user.taken.iter().copied().collect(),
             names: vec![None; journeys.len()],
@@ -58,6 +60,11 @@ impl<'a> Siblings<'a> {
         self.open -= 1;
     }
 
+    /// All names that the user's journeys have.
+    pub(super) fn given(&self) -> &Taken {
+        &self.given
+    }
+
     /// Names that the user's journeys have already.
     pub(super) fn taken(&self) -> Vec<&str> {
         let found = self.names.iter().flatten().map(String::as_str);
@@ -75,7 +82,7 @@ impl<'a> Siblings<'a> {
         let name = |at: usize| {
             let journey = self.user.journeys[at];
             let before = (journey.name_source == NameSource::Stale).then_some(&*journey.name);
-            let kept = check(before, &self.evidence[at], &[]);
+            let kept = check(self.template, before, &self.evidence[at], &[]);
             let name = match kept.and_then(|name| check_unlike(name, &self.given)) {
                 Ok(kept) => {
                     counts.kept += 1;
@@ -83,7 +90,7 @@ impl<'a> Siblings<'a> {
                 }
                 Err(_) => {
                     counts.fallbacks += 1;
-                    name_besides(journey, &self.given)
+                    name_besides(journey, &self.given, self.template.rules())
                 }
             };
             self.given.add(&name);

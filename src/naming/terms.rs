@@ -1,8 +1,8 @@
 //! Names made of a journey's own terms.
 
-use super::answer::MAX_CHARACTERS;
 use super::prompt::is_hidden;
 use super::taken::Taken;
+use super::template::Rules;
 use super::words::share_a_word;
 use crate::journey::{Journey, JourneyTerm};
 
@@ -42,17 +42,25 @@ fn is_phrase(term: &JourneyTerm) -> bool {
 }
 
 /// A name for a journey that none of `taken` is the same as: of its first terms, else of its first
-/// and a later one, else the title of its most typical item, else with a number.
-pub(super) fn name_besides(journey: &Journey, taken: &Taken) -> String {
-    let best = name_of_terms(&journey.terms);
-    let chosen = distinct(&journey.terms);
+/// and a later one, else the title of its most typical item, else with a number. What the rules call
+/// unsafe is left out.
+pub(super) fn name_besides(journey: &Journey, taken: &Taken, rules: &Rules) -> String {
+    let terms = journey.terms.iter();
+    let terms = terms.filter(|term| !rules.is_unsafe(&term.term));
+    let terms: Vec<JourneyTerm> = terms.cloned().collect();
+    let best = name_of_terms(&terms);
+    let chosen = distinct(&terms);
     let later = chosen.iter().skip(1).map(|term| joined(chosen[0], term));
-    let title = journey.titles.iter().map(|title| shortened(title));
+    let titles = journey
+        .titles
+        .iter()
+        .filter(|title| !rules.is_unsafe(title));
+    let titles = titles.map(|title| shortened(title, rules.characters));
     let numbered = (2..).map(|number| format!("{best} {number}"));
     let is_free = |name: &String| !name.is_empty() && !taken.has(name);
     std::iter::once(best.clone())
         .chain(later)
-        .chain(title)
+        .chain(titles)
         .chain(numbered)
         .find(is_free)
         // There are more numbers than names.
@@ -86,10 +94,10 @@ fn joined(first: &JourneyTerm, second: &JourneyTerm) -> String {
 }
 
 /// A title as a name: what a reader sees of it, cut between two words.
-fn shortened(title: &str) -> String {
+fn shortened(title: &str, characters: usize) -> String {
     let title: String = title.chars().filter(|&c| !is_hidden(c)).collect();
     let title = title.trim();
-    let Some((end, _)) = title.char_indices().nth(MAX_CHARACTERS) else {
+    let Some((end, _)) = title.char_indices().nth(characters) else {
         return title.to_owned();
     };
     // Room for the sign that says that there is more.
@@ -113,6 +121,7 @@ fn capitalised(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::answer::tests::journey;
+    use super::super::template::Template;
     use super::*;
 
     fn terms(terms: &[(&str, f32)]) -> Vec<JourneyTerm> {
@@ -191,18 +200,34 @@ mod tests {
             "Ukulele and chords 2",
             "Ukulele and chords 3",
         ] {
-            let name = name_besides(&ukulele, &taken);
+            let name = name_besides(&ukulele, &taken, Template::default().rules());
             assert_eq!(name, expected);
             taken.add(&name.to_uppercase());
         }
     }
 
     #[test]
+    fn unsafe_terms_and_titles_are_in_no_name() {
+        let mut bread = journey(&["Shit, my bread!", "Bread at home"], &[]);
+        bread.terms = terms(&[("shit bread", 0.9), ("bread", 0.8)]);
+        let template = Template::default();
+        let mut taken = Taken::default();
+        for expected in ["Bread", "Bread at home", "Bread 2"] {
+            let name = name_besides(&bread, &taken, template.rules());
+            assert_eq!(name, expected);
+            taken.add(&name);
+        }
+        let nameless = journey(&["Shit"], &["shit"]);
+        let name = name_besides(&nameless, &Taken::from_iter([UNKNOWN]), template.rules());
+        assert_eq!(name, format!("{UNKNOWN} 2"));
+    }
+
+    #[test]
     fn a_long_title_is_cut_between_words_and_without_what_nobody_sees() {
         let title = format!("Ukulele\u{202E} {}", "strumming ".repeat(9));
-        let name = shortened(&title);
+        let name = shortened(&title, 60);
         assert_eq!(name, format!("Ukulele{}…", " strumming".repeat(5)));
-        assert!(name.chars().count() <= MAX_CHARACTERS);
-        assert_eq!(shortened(&"x".repeat(99)).chars().count(), MAX_CHARACTERS);
+        assert!(name.chars().count() <= 60);
+        assert_eq!(shortened(&"x".repeat(99), 60).chars().count(), 60);
     }
 }

@@ -2,41 +2,17 @@
 //! words and stems.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::terms::{Language, Stemming, clean, phrase_only, stop_words, words};
-
-/// Words that name no interest.
-const GENERIC: &str = "category collection content film general interest item journey misc \
-    miscellaneous mixed movie name null product stuff topic unknown untitled user video";
-
-/// Words that fit any interest: how people speak of pursuing one. A good name may hold them without
-/// any title that does. Whoever adds one: it must be harmless in everybody's names.
-const COMPANIONS: &str = "advanced adventure art beginner class classic course craft diy \
-    enthusiast essential exploration explore fan favorite favourite fundamental guide hobby home \
-    idea introduction learn lesson lover method practice project skill technique tip trick \
-    tutorial world";
-
-static SAY_NOTHING: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let phrase_only = phrase_only().into_iter().map(stem);
-    GENERIC
-        .split_whitespace()
-        .map(stem)
-        .chain(phrase_only)
-        .collect()
-});
-
-static FIT_ANYTHING: LazyLock<HashSet<String>> =
-    LazyLock::new(|| COMPANIONS.split_whitespace().map(stem).collect());
+use crate::terms::{Language, Stemming, clean, stop_words, words};
 
 /// The function words of all languages that share none with another one's content words; the
 /// language of a journey is not known here.
-static FUNCTION_WORDS: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| stop_words(Language::English));
+static FUNCTION_WORDS: LazyLock<FxHashSet<&'static str>> =
+    LazyLock::new(|| stop_words(Language::English).into_iter().collect());
 
 /// A stemmer for each script, that of Latin letters last. They are taken for English, whose rules
 /// take a plural s off in the other languages too.
@@ -51,13 +27,13 @@ static STEMMINGS: LazyLock<[Stemming; 5]> = LazyLock::new(|| {
     .map(Stemming::new)
 });
 
-/// Words whose meaning a thread remembers, at most; more than any language uses much.
+/// Words whose stems a thread remembers, at most; more than any language uses much.
 const REMEMBERED: usize = 1 << 16;
 
 thread_local! {
-    /// What words mean, as they are written. Titles say the same words over and over, and to stem one
-    /// takes twenty times as long as to find it here.
-    static MEANINGS: RefCell<FxHashMap<Box<str>, Option<Arc<str>>>> = RefCell::default();
+    /// The stems of words, as they are written; none of function words. Titles say the same words over
+    /// and over, and to stem one takes twenty times as long as to find it here.
+    static STEMS: RefCell<FxHashMap<Box<str>, Option<Arc<str>>>> = RefCell::default();
 }
 
 /// A word that says something.
@@ -73,52 +49,47 @@ impl Word {
     pub(super) fn overlaps(&self, other: &Word) -> bool {
         self.range.start < other.range.end && other.range.start < self.range.end
     }
-
-    /// Whether it would fit any interest.
-    pub(super) fn fits_anything(&self) -> bool {
-        FIT_ANYTHING.contains(&*self.stem)
-    }
 }
 
-/// The words of a text that say something: no numbers, no function words, nothing generic.
-pub(super) fn telling_words(text: &str) -> Vec<Word> {
+/// The words of a text that say something: no numbers and no function words.
+pub(super) fn content_words(text: &str) -> Vec<Word> {
     let text = clean(text);
-    let telling = |range: Range<usize>| {
-        let stem = meaning(&text[range.clone()])?;
+    let word = |range: Range<usize>| {
+        let stem = content_stem(&text[range.clone()])?;
         Some(Word { stem, range })
     };
-    words(&text).into_iter().filter_map(telling).collect()
+    words(&text).into_iter().filter_map(word).collect()
 }
 
-/// The form of a word that is matched; none for one that says nothing.
-fn meaning(word: &str) -> Option<Arc<str>> {
-    MEANINGS.with_borrow_mut(|meanings| {
-        if let Some(meaning) = meanings.get(word) {
-            return meaning.clone();
+/// The stem of a word as it is written; none of one without content.
+fn content_stem(word: &str) -> Option<Arc<str>> {
+    STEMS.with_borrow_mut(|stems| {
+        if let Some(stem) = stems.get(word) {
+            return stem.clone();
         }
         let lower = word.to_lowercase();
         // Pairs of Hiragana are endings and particles.
-        let says_nothing =
-            FUNCTION_WORDS.contains(lower.as_str()) || lower.chars().all(is_hiragana);
-        let stem = (!says_nothing).then(|| stem(&lower));
-        let stem = stem.filter(|stem| !SAY_NOTHING.contains(stem));
-        let meaning: Option<Arc<str>> = stem.map(Arc::from);
-        if meanings.len() >= REMEMBERED {
-            meanings.clear();
+        let is_empty = FUNCTION_WORDS.contains(lower.as_str()) || lower.chars().all(is_hiragana);
+        let stem = (!is_empty).then(|| Arc::from(stem(&lower)));
+        if stems.len() >= REMEMBERED {
+            stems.clear();
         }
-        meanings.insert(word.into(), meaning.clone());
-        meaning
+        stems.insert(word.into(), stem.clone());
+        stem
     })
+}
+
+/// The stems of all words of a text, in their order.
+pub(super) fn stems(text: &str) -> Vec<String> {
+    let text = clean(text);
+    let words = words(&text).into_iter();
+    words.map(|word| stem(&text[word].to_lowercase())).collect()
 }
 
 /// Whether two terms have a word in common, inflected or not.
 pub(super) fn share_a_word(a: &str, b: &str) -> bool {
-    let (a, b) = (clean(a), clean(b));
-    let stems = |text: &str| -> HashSet<String> {
-        let words = words(text).into_iter();
-        words.map(|word| stem(&text[word].to_lowercase())).collect()
-    };
-    !stems(&a).is_disjoint(&stems(&b))
+    let (a, b) = (stems(a), stems(b));
+    a.iter().any(|stem| b.contains(stem))
 }
 
 /// The form of a lower-case word that is matched.
@@ -147,23 +118,8 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Vec<String> {
-        let words = telling_words(text).into_iter();
+        let words = content_words(text).into_iter();
         words.map(|word| word.stem.to_string()).collect()
-    }
-
-    #[test]
-    fn function_words_numbers_and_generic_words_say_nothing() {
-        for name in [
-            "Various, Things",
-            "Journey 1",
-            "The Movies",
-            "2013",
-            "…",
-            "The Best of the New",
-            "どうして",
-        ] {
-            assert_eq!(said(name), Vec::<String>::new(), "{name}");
-        }
     }
 
     #[test]
@@ -195,9 +151,9 @@ mod tests {
 
     #[test]
     fn pairs_of_characters_overlap_and_words_with_spaces_do_not() {
-        let pairs = telling_words("宇宙船");
+        let pairs = content_words("宇宙船");
         assert!(pairs[0].overlaps(&pairs[1]));
-        let words = telling_words("Ukulele chords");
+        let words = content_words("Ukulele chords");
         assert!(!words[0].overlaps(&words[1]));
     }
 }

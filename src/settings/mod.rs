@@ -7,6 +7,7 @@ mod listen;
 mod naming;
 mod options;
 mod process;
+mod prompt;
 mod redis;
 mod values;
 
@@ -14,7 +15,8 @@ pub use self::redis::RedisArgs;
 pub use error::SettingsError;
 pub use file::parse;
 pub use listen::{HealthError, ListenArgs, ask, listen_address};
-pub use naming::{LimitArgs, SharingArgs};
+pub use naming::{LimitArgs, QuestionArgs, SharingArgs};
 pub use options::{OPTIONS, ProgramOptions};
 pub use process::{install_tls, run, start_log, stop_signal};
+pub use prompt::PromptArgs;
 pub use values::{DAY, seconds, secret};

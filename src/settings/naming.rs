@@ -5,8 +5,33 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::SettingsError;
+use super::{PromptArgs, SettingsError};
 use crate::naming::{CacheOptions, LimitOptions, Money, Prices};
+
+/// How journeys are put into questions.
+#[derive(Args, Debug)]
+pub struct QuestionArgs {
+    /// How a model is asked.
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// Journeys in one call, at most
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
+        default_value_t = 8,
+        value_name = "N"
+    )]
+    pub journeys_per_call: usize,
+    /// Answers to each question, of which each journey gets the best name
+    #[arg(
+        long,
+        env = "SOJOURN_LLM_SAMPLES",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=16),
+        value_name = "N"
+    )]
+    pub samples: u8,
+}
 
 /// Limits of all processes that ask the same model of the same endpoint.
 #[derive(Args, Debug)]

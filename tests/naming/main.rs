@@ -4,12 +4,16 @@ mod answers;
 mod budget;
 mod endpoint;
 mod fallback;
+mod injections;
 mod jobs;
 mod limits;
+mod moderation;
 mod ordeal;
 mod plan;
 mod programs;
+mod prompt;
 mod sharing;
+mod tuning;
 
 #[path = "../support/faulty.rs"]
 mod faulty;
@@ -69,14 +73,23 @@ fn options(endpoint: &Endpoint) -> LlmOptions {
     }
 }
 
-fn namer_with(options: LlmOptions, call: Duration) -> Namer {
-    sojourn::settings::install_tls();
-    let namer = LlmNamer::new(options).unwrap().with_patience(Patience {
+fn patience(call: Duration) -> Patience {
+    Patience {
         call,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_secs(5),
-    });
-    Namer::Llm(Box::new(namer))
+    }
+}
+
+fn llm_namer(options: LlmOptions, call: Duration) -> LlmNamer {
+    sojourn::settings::install_tls();
+    LlmNamer::new(options)
+        .unwrap()
+        .with_patience(patience(call))
+}
+
+fn namer_with(options: LlmOptions, call: Duration) -> Namer {
+    Namer::Llm(Box::new(llm_namer(options, call)))
 }
 
 fn namer(endpoint: &Endpoint) -> Namer {

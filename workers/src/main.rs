@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
-use sojourn::naming::{BatchOptions, Fallback, LlmNamer, LlmOptions, Namer};
+use sojourn::naming::{
+    BatchOptions, Fallback, LlmNamer, LlmOptions, Moderation, ModerationOptions, Namer, Template,
+};
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Lane, Queues, RetryPolicy, Work};
-use sojourn::settings::{self, LimitArgs, ListenArgs, RedisArgs, SettingsError, SharingArgs};
+use sojourn::settings::{
+    self, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError, SharingArgs,
+};
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -71,7 +75,7 @@ enum Command {
         #[command(flatten)]
         worker: WorkerArgs,
         #[command(flatten)]
-        naming: NamingArgs,
+        naming: Box<NamingArgs>,
     },
 }
 
@@ -124,14 +128,11 @@ struct NamingArgs {
     /// File that holds the endpoint's key
     #[arg(long, env = "SOJOURN_LLM_API_KEY_FILE", value_name = "FILE")]
     llm_api_key_file: Option<PathBuf>,
-    /// Journeys in one call, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
-        default_value_t = 8,
-        value_name = "N"
-    )]
-    journeys_per_call: usize,
+    /// How it is asked.
+    #[command(flatten)]
+    questions: QuestionArgs,
+    #[command(flatten)]
+    moderation: ModerationArgs,
     /// What all naming workers together may ask of the endpoint.
     #[command(flatten)]
     limits: LimitArgs,
@@ -184,6 +185,25 @@ impl LaneKind {
             LaneKind::Batch => 256,
         }
     }
+}
+
+#[derive(Args)]
+struct ModerationArgs {
+    /// Endpoint of the OpenAI moderations form that has to let a name pass. Its key is
+    /// read from SOJOURN_MODERATION_API_KEY or --moderation-api-key-file
+    #[arg(
+        long,
+        env = "SOJOURN_MODERATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    moderation: Option<String>,
+    /// Model to ask there [default: the endpoint's own choice]
+    #[arg(long, env = "SOJOURN_MODERATION_MODEL", value_name = "NAME")]
+    moderation_model: Option<String>,
+    /// File that holds that endpoint's key
+    #[arg(long, env = "SOJOURN_MODERATION_API_KEY_FILE", value_name = "FILE")]
+    moderation_api_key_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -297,8 +317,16 @@ impl WorkerArgs {
     }
 }
 
+/// Who is asked for names, and how.
+struct Model {
+    options: LlmOptions,
+    template: Template,
+    samples: usize,
+    moderation: Option<Moderation>,
+}
+
 /// The model that names; none where names are made of terms.
-fn model(args: &NamingArgs) -> anyhow::Result<Option<LlmOptions>> {
+fn model(args: &NamingArgs) -> anyhow::Result<Option<Model>> {
     let kind = args.namer.unwrap_or(match args.endpoint {
         Some(_) => NamerKind::Llm,
         None => NamerKind::Terms,
@@ -319,30 +347,60 @@ fn model(args: &NamingArgs) -> anyhow::Result<Option<LlmOptions>> {
         endpoint: endpoint.clone(),
         model: model.clone(),
         api_key: settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?,
-        journeys_per_call: args.journeys_per_call,
+        journeys_per_call: args.questions.journeys_per_call,
         requests_per_minute: args.limits.requests_per_minute,
         fallback: fallback(&args.fallback)?,
     };
     // Says what is wrong with it.
     LlmNamer::new(options.clone())?;
-    Ok(Some(options))
+    let template = args.questions.prompt.template()?;
+    tracing::info!(
+        version = template.version(),
+        hash = template.hash(),
+        "prompt"
+    );
+    Ok(Some(Model {
+        options,
+        template,
+        samples: args.questions.samples.into(),
+        moderation: moderation(&args.moderation)?,
+    }))
 }
 
-fn namer(model: Option<LlmOptions>, args: &NamingArgs, redis: &Redis) -> anyhow::Result<Namer> {
-    let Some(options) = model else {
+fn moderation(args: &ModerationArgs) -> anyhow::Result<Option<Moderation>> {
+    let Some(endpoint) = &args.moderation else {
+        return Ok(None);
+    };
+    let file = args.moderation_api_key_file.as_deref();
+    let moderation = Moderation::new(ModerationOptions {
+        endpoint: endpoint.clone(),
+        model: args.moderation_model.clone(),
+        api_key: settings::secret("SOJOURN_MODERATION_API_KEY", file)?,
+    })?;
+    Ok(Some(moderation))
+}
+
+fn namer(model: Option<Model>, args: &NamingArgs, redis: &Redis) -> anyhow::Result<Namer> {
+    let Some(model) = model else {
         return Ok(Namer::Terms);
     };
     let namer = match args.lane {
-        LaneKind::All | LaneKind::High => LlmNamer::new(options)?,
+        LaneKind::All | LaneKind::High => LlmNamer::new(model.options)?,
         LaneKind::Batch => {
             let times = BatchOptions {
                 gather: args.batch_gather,
                 poll: args.batch_poll,
                 ..BatchOptions::default()
             };
-            LlmNamer::by_batches(options, redis, times)?
+            LlmNamer::by_batches(model.options, redis, times)?
         }
     };
+    let mut namer = namer
+        .with_template(model.template)
+        .with_samples(model.samples);
+    if let Some(moderation) = model.moderation {
+        namer = namer.with_moderation(moderation);
+    }
     Ok(Namer::Llm(Box::new(namer)))
 }
 

@@ -87,7 +87,7 @@ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT for other stores that
 GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ...";
 
 /// A language by its name; the error lists all of them.
-fn language(name: &str) -> Result<Language, String> {
+pub(super) fn language(name: &str) -> Result<Language, String> {
     use serde::de::IntoDeserializer;
     use serde::de::value::{Error, StrDeserializer};
     let name = name.to_lowercase();

@@ -7,6 +7,7 @@ mod plan;
 mod run;
 mod serve;
 mod target;
+mod tuning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use run::{AssignArg, Method, MethodArgs, RunArgs, ScopeArgs};
 pub use serve::ServeArgs;
 use target::{CANCEL_HELP, PAUSE_HELP, REPAIR_HELP, RESUME_HELP};
 pub use target::{KindArg, LaneArg, PauseArgs, TargetArgs};
+pub use tuning::TuningArgs;
 
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps
 /// them fresh.
@@ -171,6 +173,9 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Write questions about curated collections, with the names that people gave them as answers, in
+    /// the form that fine-tuning takes
+    ExportTuning(TuningArgs),
     /// Try everything: a generated population, real processes, and how well its interests are found
     Demo {
         /// How many users to generate

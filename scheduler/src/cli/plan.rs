@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use sojourn::settings::{LimitArgs, SharingArgs};
+use sojourn::settings::{LimitArgs, QuestionArgs, SharingArgs};
 
 use super::MethodArgs;
 
@@ -16,14 +16,9 @@ pub struct PlanArgs {
     /// Model that would be asked
     #[arg(long, env = "SOJOURN_LLM_MODEL", value_name = "NAME")]
     pub model: String,
-    /// Journeys in one call, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
-        default_value_t = 8,
-        value_name = "N"
-    )]
-    pub journeys_per_call: usize,
+    /// How it would be asked.
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// Which names are shared.
     #[command(flatten)]
     pub sharing: SharingArgs,

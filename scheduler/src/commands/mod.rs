@@ -3,6 +3,7 @@
 mod control;
 mod dead;
 mod demo;
+mod export_tuning;
 mod health;
 mod ingest;
 mod keep_redis;
@@ -75,6 +76,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
         }
         Command::Health { listen } => health::health(listen, output).await,
         Command::Dead(args) => dead::dead(&cli.redis, args, output).await,
+        Command::ExportTuning(args) => export_tuning::export_tuning(args, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {

@@ -37,7 +37,15 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     let cache = cache.map(|(redis, options)| NameCache::new(redis, options));
     let reader = redis.as_ref().map(JourneyReader::new);
     let share_after = sharing.map(|options| options.share_after);
-    let mut forecaster = Forecaster::new(&args.model, args.journeys_per_call, share_after, cache);
+    let questions = &args.questions;
+    let mut forecaster = Forecaster::new(
+        &args.model,
+        questions.prompt.template()?,
+        questions.journeys_per_call,
+        questions.samples.into(),
+        share_after,
+        cache,
+    );
     let as_of = dataset.manifest().counts.last_timestamp;
     let mut extractor = Extractor::new(dataset.catalogue().clone(), parameters, as_of);
     let shards = chosen(&dataset, args.shards.get(), args.seed);
@@ -146,7 +154,7 @@ fn print(
     );
     println!(
         "  calls      {} of up to {} journeys; what fails the checks is asked again and comes on top",
-        outlook.calls, args.journeys_per_call
+        outlook.calls, args.questions.journeys_per_call
     );
     println!(
         "  tokens     {} in, {} of them the same in every call; {} out",

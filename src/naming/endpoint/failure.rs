@@ -243,8 +243,8 @@ impl HttpFailure {
                 names.endpoint
             ),
             _ => format!(
-                "check that {} speaks the chat-completions form and has {}",
-                names.endpoint, names.model
+                "check that {} speaks the {} form and has {}",
+                names.endpoint, names.form, names.model
             ),
         }
     }

@@ -80,9 +80,11 @@ impl Gate {
 /// What a question is expected to take.
 pub(in crate::naming) fn expected(question: &Value) -> Expected {
     let bytes = question["messages"].to_string().len() as u64;
+    let answer = question["max_tokens"].as_u64().unwrap_or(UNBOUNDED_ANSWER);
+    let answers = question["n"].as_u64().unwrap_or(1);
     Expected {
         input_tokens: bytes.div_ceil(BYTES_PER_TOKEN),
-        output_tokens: question["max_tokens"].as_u64().unwrap_or(UNBOUNDED_ANSWER),
+        output_tokens: answer.saturating_mul(answers),
     }
 }
 

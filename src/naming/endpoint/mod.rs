@@ -27,7 +27,7 @@ pub(super) use options::Role;
 pub use options::{Fallback, LlmOptions, Patience};
 pub(super) use retries::full_jitter;
 pub(super) use server::MAX_ANSWER;
-pub(super) use site::{COMPLETIONS, Site};
+pub(super) use site::{COMPLETIONS, MODERATIONS, Site};
 
 use super::limits::{Account, LimitOptions, Limits};
 use crate::connection::Redis;

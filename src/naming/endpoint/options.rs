@@ -44,15 +44,20 @@ impl std::fmt::Debug for Fallback {
     }
 }
 
-/// Which of the two endpoints one is.
+/// What an endpoint is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::naming) enum Role {
     First,
+    /// Names while the first does not work.
     Fallback,
+    /// Judges names.
+    Moderation,
 }
 
-/// What the options of an endpoint are called.
+/// What an endpoint and its options are called.
 pub(in crate::naming) struct Names {
+    /// Form of its interface.
+    pub form: &'static str,
     pub endpoint: &'static str,
     pub model: &'static str,
     pub key: &'static str,
@@ -63,16 +68,25 @@ impl Role {
     pub(in crate::naming) fn names(self) -> Names {
         match self {
             Role::First => Names {
+                form: "chat-completions",
                 endpoint: "--endpoint",
                 model: "--model",
                 key: "SOJOURN_LLM_API_KEY",
                 key_file: "--llm-api-key-file",
             },
             Role::Fallback => Names {
+                form: "chat-completions",
                 endpoint: "--fallback-endpoint",
                 model: "--fallback-model",
                 key: "SOJOURN_LLM_FALLBACK_API_KEY",
                 key_file: "--fallback-api-key-file",
+            },
+            Role::Moderation => Names {
+                form: "moderations",
+                endpoint: "--moderation",
+                model: "--moderation-model",
+                key: "SOJOURN_MODERATION_API_KEY",
+                key_file: "--moderation-api-key-file",
             },
         }
     }

@@ -22,6 +22,9 @@ const MAX_EXCERPT: usize = 200;
 /// Path of chat completions behind the base of an interface.
 pub(in crate::naming) const COMPLETIONS: &str = "/chat/completions";
 
+/// Path of moderations.
+pub(in crate::naming) const MODERATIONS: &str = "/moderations";
+
 /// An interface of the OpenAI form.
 pub(in crate::naming) struct Site {
     client: reqwest::Client,
@@ -52,7 +55,8 @@ impl std::fmt::Debug for Site {
 }
 
 impl Site {
-    /// The interface at `endpoint`: a base URL, or the full one of `chat/completions`.
+    /// The interface at `endpoint`: a base URL, or the full one of `chat/completions` or
+    /// `moderations`.
     pub(in crate::naming) fn new(
         role: Role,
         endpoint: &str,
@@ -69,7 +73,12 @@ impl Site {
         }
         // A query, such as a version of the interface, stays where it is.
         let path = base.path().trim_end_matches('/');
-        let path = path.strip_suffix(COMPLETIONS).unwrap_or(path).to_owned();
+        let path = match role {
+            Role::First | Role::Fallback => path.strip_suffix(COMPLETIONS),
+            Role::Moderation => path.strip_suffix(MODERATIONS),
+        }
+        .unwrap_or(path)
+        .to_owned();
         base.set_path(&path);
         let authorization = api_key.as_ref().map(|key| bearer(key)).transpose()?;
         let client = reqwest::Client::builder()
