@@ -219,7 +219,7 @@ impl Consumer {
                 let (partition, lease) = (rotation.turn()?, self.options.lease);
                 let take = self.queue.take(&self.worker, lane, partition.number, lease);
                 let taken = take.await.map(Vec::from_iter);
-                let is_last = Lane::ALL.last() == Some(&lane);
+                let is_last = self.queue.taken().last() == Some(&lane);
                 if let Some(lease) = rotation.heard(partition, taken, is_last).pop() {
                     return Some(lease);
                 }
