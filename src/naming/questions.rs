@@ -89,6 +89,7 @@ impl Questions {
         &self.template
     }
 
+    #[cfg(feature = "cli")]
     pub(super) fn samples(&self) -> usize {
         self.samples
     }

@@ -146,7 +146,7 @@ struct Work {
 /// How far the making of a batch came.
 enum Made {
     /// The provider has it.
-    Made,
+    There,
     /// Another process is about it.
     NotMine,
     /// The provider refuses it.
@@ -206,7 +206,7 @@ impl Work {
         permits.into_iter().for_each(Permit::release);
         self.settle().await;
         match made {
-            Made::Made => {
+            Made::There => {
                 tracing::info!(batch = %token, questions = asked.len(), "sent a batch");
                 self.follow(token, asked, true).await
             }
@@ -264,7 +264,7 @@ impl Work {
             // Right before each step that the provider takes for good.
             let file = match self.adopt(token, Part::Makes).await {
                 Standing::Mine { file } => file,
-                Standing::Made { .. } => return Made::Made,
+                Standing::Made { .. } => return Made::There,
                 Standing::Others { .. } | Standing::Lost => return Made::NotMine,
             };
             let failure = match file {
@@ -278,7 +278,7 @@ impl Work {
                 Some(file) => match self.interface.create(token, &file).await {
                     Ok(batch) => {
                         self.note(token, Part::Makes, Known::Made(&batch.id)).await;
-                        return Made::Made;
+                        return Made::There;
                     }
                     Err(failure) => failure,
                 },
@@ -291,7 +291,7 @@ impl Work {
             // It may have been made all the same.
             if let Ok(Some(batch)) = self.interface.find(token).await {
                 self.note(token, Part::Makes, Known::Made(&batch.id)).await;
-                return Made::Made;
+                return Made::There;
             }
         }
     }

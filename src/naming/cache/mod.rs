@@ -189,9 +189,9 @@ impl NameCache {
     fn call(&self, script: &BatchScript, signature: Signature) -> Cmd {
         let keys = self.redis.keys();
         script.call(&[
-            &keys.shared_name(&signature),
-            &keys.name_users(&signature),
-            &keys.name_claim(&signature),
+            &keys.shared_name(signature),
+            &keys.name_users(signature),
+            &keys.name_claim(signature),
         ])
     }
 

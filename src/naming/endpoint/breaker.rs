@@ -117,7 +117,7 @@ impl Breaker {
 
 impl Pass<'_> {
     /// The endpoint works. Says so where it did not before.
-    pub(super) fn is_well(mut self, now: Instant) -> Option<Change> {
+    pub(super) fn well(mut self, now: Instant) -> Option<Change> {
         let mut state = self.breaker.state();
         if self.is_probe {
             self.is_probe = false;
@@ -134,7 +134,7 @@ impl Pass<'_> {
     }
 
     /// The endpoint does not work.
-    pub(super) fn is_ill(self, now: Instant) -> Option<Change> {
+    pub(super) fn ill(self, now: Instant) -> Option<Change> {
         let mut state = self.breaker.state();
         state.consecutive = state.consecutive.saturating_add(1);
         state.outcomes = (state.outcomes << 1) | 1;
@@ -146,7 +146,7 @@ impl Pass<'_> {
     }
 
     /// The endpoint refuses whatever is asked.
-    pub(super) fn is_refused(self, now: Instant) -> Option<Change> {
+    pub(super) fn refuses(self, now: Instant) -> Option<Change> {
         Some(self.open(now, Some(REFUSED)))
     }
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn fail(breaker: &Breaker, now: Instant, times: u32) -> Option<Change> {
-        let fails = |_| enter(breaker, now).is_ill(now);
+        let fails = |_| enter(breaker, now).ill(now);
         (0..times).filter_map(fails).last()
     }
 
@@ -210,14 +210,14 @@ mod tests {
     fn failures_in_a_row_open_it_and_one_question_closes_it_again() {
         let (breaker, now) = (breaker(), Instant::now());
         assert_eq!(fail(&breaker, now, CONSECUTIVE - 1), None);
-        assert_eq!(enter(&breaker, now).is_well(now), None);
+        assert_eq!(enter(&breaker, now).well(now), None);
         let opened = pause(fail(&breaker, now, CONSECUTIVE));
         assert!(opened >= FIRST / 2 && opened <= FIRST);
         assert_eq!(breaker.enter(now).err(), Some(opened));
         let now = now + opened;
         let probe = enter(&breaker, now);
         assert!(breaker.enter(now).is_err(), "a second probe");
-        assert_eq!(probe.is_well(now), Some(Change::Closed(opened)));
+        assert_eq!(probe.well(now), Some(Change::Closed(opened)));
         assert_eq!(fail(&breaker, now, CONSECUTIVE - 1), None);
     }
 
@@ -238,13 +238,13 @@ mod tests {
         let (breaker, fewer, now) = (breaker(), self::breaker(), Instant::now());
         for _ in 0..LATEST / 2 - 1 {
             assert_eq!(fail(&breaker, now, 1), None);
-            enter(&breaker, now).is_well(now);
+            enter(&breaker, now).well(now);
         }
         pause(fail(&breaker, now, 1));
         for _ in 0..LATEST {
             assert_eq!(fail(&fewer, now, 1), None);
-            enter(&fewer, now).is_well(now);
-            enter(&fewer, now).is_well(now);
+            enter(&fewer, now).well(now);
+            enter(&fewer, now).well(now);
         }
     }
 
@@ -262,19 +262,19 @@ mod tests {
         let late = [(); 2].map(|()| enter(&breaker, now));
         let opened = pause(fail(&breaker, now, CONSECUTIVE));
         let [well, ill] = late;
-        assert_eq!((ill.is_ill(now), well.is_well(now)), (None, None));
+        assert_eq!((ill.ill(now), well.well(now)), (None, None));
         assert_eq!(breaker.enter(now).err(), Some(opened));
     }
 
     #[test]
     fn a_refusal_opens_it_at_once_and_for_long() {
         let (breaker, now) = (breaker(), Instant::now());
-        let opened = pause(enter(&breaker, now).is_refused(now));
+        let opened = pause(enter(&breaker, now).refuses(now));
         assert!(opened >= REFUSED / 2 && breaker.refuses());
         let now = now + opened;
         let probe = enter(&breaker, now);
         assert!(breaker.refuses());
-        probe.is_well(now);
+        probe.well(now);
         assert!(!breaker.refuses());
     }
 }

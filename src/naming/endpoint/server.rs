@@ -226,9 +226,9 @@ impl Server {
                 drop(pass);
                 None
             }
-            Health::Well => pass.is_well(now),
-            Health::Ill => pass.is_ill(now),
-            Health::Refuses => pass.is_refused(now),
+            Health::Well => pass.well(now),
+            Health::Ill => pass.ill(now),
+            Health::Refuses => pass.refuses(now),
         };
         let endpoint = self.role.names().endpoint;
         match (change, asked) {

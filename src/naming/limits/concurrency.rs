@@ -76,9 +76,11 @@ impl Concurrency {
         })
     }
 
-    /// How many calls are under way, and how many there would be with more slots.
+    /// How many calls are under way, and how many there would be with more slots. Until it is said how
+    /// many the process holds, no more are under way than this says: the others may be given away.
     pub(super) fn demand(&self) -> (usize, usize) {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.slots = state.slots.min(state.under_way);
         let wanted = state.under_way + state.waiting;
         (state.under_way, wanted.min(state.most).max(state.under_way))
     }
