@@ -191,7 +191,10 @@ mod tests {
     }
 
     fn enter(breaker: &Breaker, now: Instant) -> Pass<'_> {
-        breaker.enter(now).ok().expect("it lets a question through")
+        match breaker.enter(now) {
+            Ok(pass) => pass,
+            Err(wait) => panic!("it lets no question through for {wait:?}"),
+        }
     }
 
     fn fail(breaker: &Breaker, now: Instant, times: u32) -> Option<Change> {
