@@ -1,6 +1,6 @@
 //! Dead letters of both queues: choosing them, doing their jobs after all, dropping them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use sojourn::connection::Redis;
 use sojourn::queue::{Kind, Letter, LetterId, Queue, Queues, Replayed};
@@ -177,52 +177,20 @@ impl Letters {
         let mut replay = Replay::default();
         let mut found = 0;
         let mut over = HashMap::new();
-        let (mut runs, mut reopened) = (HashSet::new(), HashSet::new());
+        // Runs that go on, and whether they were done.
+        let mut going_on: BTreeMap<RunId, bool> = BTreeMap::new();
         self.walk(choice, async |page| {
-            let (mut replayed, mut doubtful) = (HashSet::new(), HashSet::new());
-            let page = async {
-                for letter in page {
-                    found += 1;
-                    if let Some(run) = &letter.run {
-                        let why = match over.get(run) {
-                            Some(why) => *why,
-                            None => {
-                                let why = self.why_not(run).await?;
-                                over.insert(run.clone(), why);
-                                why
-                            }
-                        };
-                        if let Some(why) = why {
-                            replay.left(why, 1);
-                            continue;
-                        }
-                    }
-                    match self.queue(letter.id.kind).replay(&letter).await? {
-                        Replayed::Replayed => {
-                            replay.replayed += 1;
-                            replayed.extend(letter.run);
-                        }
-                        other => {
-                            // By this very call perhaps, which a cluster's client has repeated.
-                            doubtful.extend(letter.run);
-                            replay.left(reason(other), 1);
-                        }
-                    }
-                }
-                Ok(())
-            };
+            found += page.len();
+            let mut runs = BTreeMap::new();
+            let page = self
+                .replay_page(page, &mut over, &mut runs, &mut replay)
+                .await;
             // Also when it broke off: its letters are not found again.
-            let page = page.await;
-            for run in doubtful {
-                if !replayed.contains(&run) && self.is_done_too_soon(&run).await? {
-                    replayed.insert(run);
+            for (run, is_replayed) in runs {
+                if is_replayed || self.is_done_too_soon(&run).await? {
+                    let reopened = self.register.reopen(&run).await?;
+                    *going_on.entry(run).or_default() |= reopened;
                 }
-            }
-            for run in replayed {
-                if self.register.reopen(&run).await? {
-                    reopened.insert(run.clone());
-                }
-                runs.insert(run);
             }
             page
         })
@@ -232,18 +200,55 @@ impl Letters {
                 replay.left(GONE, (ids.len() - found) as u64);
             }
             Choice::Like(Filter { run: Some(run), .. })
-                if !runs.contains(run) && self.is_done_too_soon(run).await? =>
+                if !going_on.contains_key(run) && self.is_done_too_soon(run).await? =>
             {
-                if self.register.reopen(run).await? {
-                    reopened.insert(run.clone());
-                }
-                runs.insert(run.clone());
+                let reopened = self.register.reopen(run).await?;
+                going_on.insert(run.clone(), reopened);
             }
             _ => {}
         }
-        replay.runs = sorted(runs);
-        replay.reopened = sorted(reopened);
+        let reopened = going_on.iter().filter(|(_, reopened)| **reopened);
+        replay.reopened = reopened.map(|(run, _)| run.clone()).collect();
+        replay.runs = going_on.into_keys().collect();
         Ok(replay)
+    }
+
+    /// Puts the jobs of a page back. Notes their runs, and whether any job of each was put back: if
+    /// not, that was done by this very call perhaps, which a cluster's client has repeated.
+    async fn replay_page(
+        &self,
+        page: Vec<Letter>,
+        over: &mut HashMap<RunId, Option<&'static str>>,
+        runs: &mut BTreeMap<RunId, bool>,
+        replay: &mut Replay,
+    ) -> Result<(), RegisterError> {
+        for letter in page {
+            if let Some(run) = &letter.run {
+                let why = match over.get(run) {
+                    Some(why) => *why,
+                    None => {
+                        let why = self.why_not(run).await?;
+                        over.insert(run.clone(), why);
+                        why
+                    }
+                };
+                if let Some(why) = why {
+                    replay.left(why, 1);
+                    continue;
+                }
+            }
+            let became = self.queue(letter.id.kind).replay(&letter).await?;
+            let is_replayed = became == Replayed::Replayed;
+            if is_replayed {
+                replay.replayed += 1;
+            } else {
+                replay.left(reason(became), 1);
+            }
+            if let Some(run) = letter.run {
+                *runs.entry(run).or_default() |= is_replayed;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a run says that it is done while jobs of it are pending.
@@ -308,10 +313,4 @@ impl Replay {
     fn left(&mut self, why: &'static str, letters: u64) {
         *self.left.entry(why).or_default() += letters;
     }
-}
-
-fn sorted(runs: HashSet<RunId>) -> Vec<RunId> {
-    let mut runs: Vec<RunId> = runs.into_iter().collect();
-    runs.sort();
-    runs
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::storage::ATTEMPTS_PER_RESTART;
+use super::partitions::ATTEMPTS_PER_RESTART;
 use super::{Lane, NewJob, Queue, QueueError};
 use crate::run::RunId;
 

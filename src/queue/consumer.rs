@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::rotation::Rotation;
 use super::{Counts, Failure, Lease, Outcome, Queue, Renewal, RetryPolicy};
 use crate::backoff::{Backoff, jittered};
-use crate::code::{Code, Coded};
+use crate::code::Code;
 use crate::health::{Contact, Health};
 
 /// How long an idle worker waits at one partition before it looks at the next.
@@ -233,13 +233,7 @@ impl Consumer {
         let lease = leases.next();
         // A job may have arrived in both lanes at once, and there is room for one.
         for surplus in leases {
-            let released = self
-                .queue
-                .settle(&self.worker, &surplus, &Outcome::Release)
-                .await;
-            if let Err(error) = released {
-                tracing::warn!(code = %error.code(), job = surplus.job, %error, "cannot hand back a job; it is free after the lease time");
-            }
+            self.queue.hand_back(&self.worker, &surplus).await;
         }
         lease
     }

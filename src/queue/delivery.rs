@@ -7,8 +7,8 @@ use redis::Script;
 
 use super::group::GROUP;
 use super::lease::{Fields, Foreign};
-use super::storage::millis;
-use super::{Lane, Lease, Outcome, Queue, QueueError};
+use super::partitions::millis;
+use super::{Lane, Lease, Queue, QueueError};
 use crate::code::Code;
 use crate::connection::MAX_BLOCK;
 
@@ -101,10 +101,7 @@ impl Queue {
                 .partition(|lease| paused.contains(&lease.lane));
             leases = taken;
             for lease in back {
-                let settled = self.settle(worker, &lease, &Outcome::Release).await;
-                if let Err(error) = settled {
-                    tracing::warn!(job = lease.job, %error, "cannot hand back a job; it is free after the lease time");
-                }
+                self.hand_back(worker, &lease).await;
             }
         }
         Ok(leases)

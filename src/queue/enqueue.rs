@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-use super::storage::ATTEMPTS_PER_RESTART;
+use super::partitions::ATTEMPTS_PER_RESTART;
 use super::{KEEP_RUNS, Lane, Queue, QueueError};
 use crate::run::RunId;
 

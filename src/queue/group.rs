@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Script;
 
-use super::storage::millis;
+use super::partitions::millis;
 use super::{Queue, QueueError};
 
 /// The consumer group of every lane.

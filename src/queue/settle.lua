@@ -16,9 +16,9 @@
 -- that holds the lease gets past the first check, and the counts move only when the job leaves the
 -- pending set, so that doing this twice changes nothing. A server that was restarted, or took over,
 -- may have lost the last of what the worker wrote, and the job is the last trace of it. An entry that
--- vanished from the stream ends nobody's job: the job is queued again. A job that is not pending was
--- done under another entry: without an end here, one that is overtaken every time would never go. Of a run that is paused no job
--- is tried again before it goes on, of one that is cancelled none ever.
+-- vanished from the stream ends nobody's job: the job is queued again. A job that is not pending has
+-- ended under another entry: without an end here, one that is overtaken every time would never go. Of
+-- a run that is paused no job is tried again before it goes on, of one that is cancelled none ever.
 
 local lane, retry, dead, run, pending, parked = unpack(KEYS)
 local group, consumer, entry, job, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6]

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use redis::Script;
 
 use super::group::GROUP;
-use super::storage::millis;
+use super::partitions::millis;
 use super::{Lease, Outcome, Queue, QueueError, Renewal};
+use crate::code::Coded;
 
 /// What `settle.lua` says when it has applied an outcome.
 const APPLIED: i8 = 1;
@@ -56,6 +57,13 @@ impl Queue {
             self.settle_script(worker, lease, &Outcome::Release).await?;
         }
         Ok(settled == APPLIED)
+    }
+
+    /// Hands back a job that is not begun.
+    pub(super) async fn hand_back(&self, worker: &str, lease: &Lease) {
+        if let Err(error) = self.settle(worker, lease, &Outcome::Release).await {
+            tracing::warn!(code = %error.code(), job = lease.job, %error, "cannot hand back a job; it is free after the lease time");
+        }
     }
 
     async fn settle_script(

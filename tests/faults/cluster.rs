@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 
 use crate::crew::Shape;
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::results::matching;
 use crate::run::{PARTITIONS, ask};
@@ -32,10 +32,6 @@ const LOST: usize = 40;
 fn under_way(replicas: usize, shape: Shape) -> UnderWay {
     let cluster = || Server::start_cluster(replicas);
     UnderWay::start(Ordeal::on(cluster, users(), 1), shape)
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
 }
 
 fn is_primary(node: &Node) -> bool {

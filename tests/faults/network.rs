@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::crew::Shape;
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::process::Site;
 use crate::proxy::{Proxy, Weather};
@@ -77,7 +77,7 @@ fn connections_that_are_cut_again_and_again_are_made_again() {
     let figures = Figures::of("connections cut")
         .add("times", times)
         .add("connections", cut)
-        .add("recovery", format!("{:.1} s", recovery.as_secs_f64()));
+        .add("recovery", seconds(recovery));
     run.judge(figures);
 }
 
@@ -96,7 +96,7 @@ fn lose(scenario: &'static str, weather: Weather) {
     let made = proxy.accepted() - connections;
     let figures = Figures::of(scenario).add("new connections", made).add(
         "recovery",
-        format!("{:.1} s of {:?}", recovery.as_secs_f64(), NOTICED + MARGIN),
+        format!("{} of {:?}", seconds(recovery), NOTICED + MARGIN),
     );
     run.judge(figures);
     assert!(recovery <= NOTICED + MARGIN, "{recovery:?}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::crew::Shape;
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::is_long;
 use crate::ordeal::Ordeal;
 use crate::support::Server;
@@ -27,10 +27,9 @@ fn a_redis_that_is_killed_under_load_again_and_again_loses_nothing() {
         run.run().wait_for_jobs(done + 1);
         longest = longest.max(restarted.elapsed());
     }
-    let figures = Figures::of("redis killed").add("times", times).add(
-        "longest recovery",
-        format!("{:.1} s", longest.as_secs_f64()),
-    );
+    let figures = Figures::of("redis killed")
+        .add("times", times)
+        .add("longest recovery", seconds(longest));
     run.judge(figures);
     run.crew.wait_until_all_wait();
 }

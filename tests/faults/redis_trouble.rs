@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redis::RedisResult;
 
 use crate::crew::{EXTRACT, Shape};
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::run::query;
 use crate::state::{held, lanes};
@@ -56,7 +56,7 @@ fn again_and_again(
 /// Waits until another job is done after the trouble; shows how long that took, and that the run is
 /// whole, every process still there, and that no job was to blame.
 fn judge(mut run: UnderWay, figures: Figures) {
-    let recovery = format!("{:.1} s", run.recovery().as_secs_f64());
+    let recovery = seconds(run.recovery());
     run.judge_without_failures(figures.add("recovery", recovery));
 }
 
@@ -122,7 +122,7 @@ fn a_redis_that_reads_its_data_back_is_waited_for() {
     assert_refused(run.server(), &["DBSIZE"], "LOADING");
     run.crew.wait_until_all_wait();
     wait_long("the data", || query::<u64>(run.server(), &["DBSIZE"]).ok());
-    let loading = format!("{:.1} s", restarted.elapsed().as_secs_f64());
+    let loading = seconds(restarted.elapsed());
     judge(run, Figures::of("loading").add("for", loading));
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::crew::{Crew, SCHEDULER, Shape};
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::process::Site;
 use crate::proxy::{Proxy, Weather};
@@ -55,10 +55,9 @@ fn kill_schedulers(
         longest = longest.max(replace_scheduler(&mut crew, &run, ordeal.jobs()));
     }
     proxy.set(Weather::Clear);
-    let figures = Figures::of(scenario).add("times", when.len()).add(
-        "longest recovery",
-        format!("{:.1} s", longest.as_secs_f64()),
-    );
+    let figures = Figures::of(scenario)
+        .add("times", when.len())
+        .add("longest recovery", seconds(longest));
     ordeal.judge(&run, figures);
     assert_eq!(planned(&run), ordeal.jobs(), "each job was queued once");
     crew.assert_runs();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::crew::{Crew, EXTRACT, NAME, Shape};
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::process::{Site, Summary};
 use crate::results::metas;
@@ -117,7 +117,7 @@ fn end_in_the_middle(scenario: &'static str, drain: Duration) -> u64 {
     let figures = Figures::of(scenario)
         .add(
             "slowest",
-            format!("{:.1} s of {:?}", slowest.as_secs_f64(), drain + MARGIN),
+            format!("{} of {:?}", seconds(slowest), drain + MARGIN),
         )
         .add("jobs left", left)
         .add("handed back", handed_back_jobs)

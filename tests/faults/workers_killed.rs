@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::crew::{Crew, Shape};
-use crate::figures::Figures;
+use crate::figures::{Figures, seconds};
 use crate::ordeal::Ordeal;
 use crate::process::{Process, Site};
 use crate::run::Run;
@@ -104,7 +104,7 @@ pub fn kill_workers(scenario: &'static str, server: impl FnOnce() -> Server) {
         .add("jobs they held", killed.jobs)
         .add(
             "longest recovery",
-            format!("{:.1} s of {:?}", longest.as_secs_f64(), RECOVERY),
+            format!("{} of {:?}", seconds(longest), RECOVERY),
         );
     ordeal.judge(&run, figures);
     assert!(

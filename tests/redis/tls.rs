@@ -1,9 +1,10 @@
 //! Servers that speak TLS only, and want to see a certificate.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
 
 use crate::deployment::{Access, assert_counted_once};
 use crate::sentinel::{PASSWORD, WATCHWORD, sentinel_with};
@@ -12,16 +13,18 @@ use crate::support::{Node, Server, free_ports, said, server_program, small_datas
 /// Users, one in each shard.
 const USERS: usize = 40;
 
-/// Certificates and keys in files.
-struct Certificates(PathBuf);
+/// Certificates and keys in files, in a folder of their own.
+struct Certificates(TempDir);
 
 impl Certificates {
     /// An authority, and what it has signed: for a server on this machine, and for a client.
-    fn make(folder: &Path) -> Certificates {
+    fn make() -> Certificates {
+        let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+        let write =
+            |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         write("ca.crt", authority.pem());
         for (name, host) in [("server", "127.0.0.1"), ("client", "client.test")] {
             let key = KeyPair::generate().unwrap();
@@ -32,11 +35,15 @@ impl Certificates {
             write(&format!("{name}.crt"), certificate.pem());
             write(&format!("{name}.key"), key.serialize_pem());
         }
-        Certificates(folder.into())
+        Certificates(folder)
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
     }
 
     fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.folder().join(name).display().to_string()
     }
 
     /// Settings of a server that listens with them, to those who have one, and to nobody else.
@@ -62,7 +69,7 @@ impl Certificates {
 
     /// Starts a server with them.
     fn serve(&self, port: u16) -> Node {
-        Node::start(&self.0.join("data"), 0, &self.arguments(port))
+        Node::start(&self.folder().join("data"), 0, &self.arguments(port))
     }
 
     /// How a client that has one reaches a server.
@@ -94,6 +101,11 @@ fn server_speaks_tls() -> bool {
     speaks
 }
 
+/// Certificates, if the server program has a use for them.
+fn certificates() -> Option<Certificates> {
+    server_speaks_tls().then(Certificates::make)
+}
+
 /// A whole run on servers that speak TLS only.
 fn run_with(access: &Access, folder: &Path) {
     let dataset = small_dataset(folder, USERS, 1).display().to_string();
@@ -104,24 +116,20 @@ fn run_with(access: &Access, folder: &Path) {
 
 #[test]
 fn a_run_over_tls_with_a_certificate_of_the_client() {
-    if !server_speaks_tls() {
+    let Some(certificates) = certificates() else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
+    };
     let port = free_ports(1)[0];
     let _server = certificates.serve(port);
     let access = certificates.access(&format!("rediss://127.0.0.1:{port}"));
-    run_with(&access, folder.path());
+    run_with(&access, certificates.folder());
 }
 
 #[test]
 fn a_run_over_tls_on_a_cluster() {
-    if !server_speaks_tls() {
+    let Some(certificates) = certificates() else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
+    };
     let server = Server::start_cluster_of(0, |port| {
         let cluster = ["--tls-cluster", "yes"].map(str::to_owned);
         [certificates.arguments(port), cluster.to_vec()].concat()
@@ -131,25 +139,28 @@ fn a_run_over_tls_on_a_cluster() {
     // One node is enough to find the others.
     let (url, _) = url.split_once(',').unwrap();
     let access = certificates.access(&url.replace("redis:", "rediss:"));
-    run_with(&access, folder.path());
+    run_with(&access, certificates.folder());
     let plain = Access::to(url).command("sojourn", &["runs"]).output();
     assert_eq!(plain.unwrap().status.code(), Some(3));
 }
 
 #[test]
 fn a_run_over_tls_with_the_primary_of_a_sentinel() {
-    if !server_speaks_tls() {
+    let Some(certificates) = certificates() else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
+    };
     let ports = free_ports(2);
     let password = ["--requirepass", PASSWORD].map(str::to_owned);
     let arguments = [certificates.arguments(ports[0]), password.to_vec()].concat();
-    let _server = Node::start(&folder.path().join("data"), 0, &arguments);
+    let _server = Node::start(&certificates.folder().join("data"), 0, &arguments);
     let settings = certificates.settings(ports[1]);
     let settings: Vec<String> = settings.iter().map(|pair| pair.join(" ")).collect();
-    let _sentinel = sentinel_with(folder.path(), ports[1], ports[0], &settings.join("\n"));
+    let _sentinel = sentinel_with(
+        certificates.folder(),
+        ports[1],
+        ports[0],
+        &settings.join("\n"),
+    );
     let access = certificates
         .access(&format!("rediss+sentinel://127.0.0.1:{}/orders", ports[1]))
         .with("SOJOURN_REDIS_PASSWORD", PASSWORD)
@@ -159,16 +170,14 @@ fn a_run_over_tls_with_the_primary_of_a_sentinel() {
         let output = access.command("sojourn", &["runs"]).output().unwrap();
         output.status.success().then_some(())
     });
-    run_with(&access, folder.path());
+    run_with(&access, certificates.folder());
 }
 
 #[test]
 fn what_is_wrong_with_certificates_is_said() {
-    if !server_speaks_tls() {
+    let Some(certificates) = certificates() else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
+    };
     let port = free_ports(1)[0];
     let _server = certificates.serve(port);
     let url = format!("rediss://127.0.0.1:{port}");

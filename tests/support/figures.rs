@@ -6,12 +6,18 @@
 use std::fmt::{Display, Write};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::{Server, root, server_program};
 
 /// Whether the long forms are asked for.
 pub fn is_long() -> bool {
     std::env::var_os("SOJOURN_SOAK").is_some()
+}
+
+/// A duration as it is shown.
+pub fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
 }
 
 /// The figures of one scenario.

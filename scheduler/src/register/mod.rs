@@ -67,22 +67,12 @@ impl Register {
     /// # Errors
     /// When Redis fails.
     pub async fn active_runs(&self) -> Result<Vec<RunRecord>, RegisterError> {
-        let ids: Vec<String> = self
-            .redis
-            .commands()
-            .smembers(self.redis.keys().active_runs())
-            .await?;
-        let mut runs = Vec::with_capacity(ids.len());
-        for id in ids.iter().filter_map(|id| RunId::parse(id).ok()) {
-            match self.run(&id).await {
-                Ok(record) => runs.push(record),
-                // Somebody deleted it; the runs beside it go on.
-                Err(RegisterError::UnknownRun(id)) => self.forget(&id).await?,
-                Err(error @ RegisterError::Foreign { .. }) => {
-                    tracing::warn!(code = %error.code(), %error, "leaving out a run");
-                }
-                Err(error) => return Err(error),
-            }
+        let key = self.redis.keys().active_runs();
+        let ids: Vec<String> = self.redis.commands().smembers(key).await?;
+        let (runs, gone) = self.readable(ids).await?;
+        for id in gone {
+            // Somebody deleted it; the runs beside it go on.
+            self.forget(&id).await?;
         }
         Ok(runs)
     }
@@ -106,22 +96,32 @@ impl Register {
         let index = self.redis.keys().run_index();
         let last = isize::try_from(most).unwrap_or(isize::MAX).max(1) - 1;
         let ids: Vec<String> = self.redis.commands().zrevrange(&index, 0, last).await?;
-        let mut runs = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Ok(run) = RunId::parse(&id) else { continue };
-            match self.run(&run).await {
+        let (runs, gone) = self.readable(ids).await?;
+        for id in gone {
+            // Its time was up; the index has no expiry of its own.
+            let () = self.redis.commands().zrem(&index, id.as_str()).await?;
+        }
+        Ok(runs)
+    }
+
+    /// The runs with these ids, as far as this version can read them; and the ids of those that are
+    /// not there any more.
+    async fn readable(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<(Vec<RunRecord>, Vec<RunId>), RegisterError> {
+        let (mut runs, mut gone) = (Vec::with_capacity(ids.len()), Vec::new());
+        for id in ids.iter().filter_map(|id| RunId::parse(id).ok()) {
+            match self.run(&id).await {
                 Ok(record) => runs.push(record),
-                // Its time was up; the index has no expiry of its own.
-                Err(RegisterError::UnknownRun(_)) => {
-                    let () = self.redis.commands().zrem(&index, &id).await?;
-                }
+                Err(RegisterError::UnknownRun(id)) => gone.push(id),
                 Err(error @ RegisterError::Foreign { .. }) => {
                     tracing::warn!(code = %error.code(), %error, "leaving out a run");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(runs)
+        Ok((runs, gone))
     }
 
     /// Calls a script that listens to the leader.
