@@ -151,9 +151,9 @@ impl Drop for Working {
     }
 }
 
-/// The contact with Redis of one loop, or of one job. It is told how each call has ended, and tells the log: once
-/// that something is waited for, again when the reason changes or a minute has passed, and once that
-/// it is over. A loop that ends waits for nothing any more.
+/// The contact with Redis of one loop, or of one job. It is told how each call has ended, and tells
+/// the log: once that something is waited for, again when the reason changes or a minute has passed,
+/// and once that it is over. A loop that ends waits for nothing any more.
 #[derive(Debug)]
 pub struct Contact {
     health: Arc<Health>,

@@ -80,6 +80,26 @@ async fn a_job_is_handed_out_once_and_counted_once() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_done_under_another_entry_is_not_tried_again() {
+    let server = Server::start();
+    let (redis, queue) = queue(&server).await;
+    let retry = Outcome::Retry {
+        after: Duration::ZERO,
+        error: "overtaken".into(),
+    };
+    for (number, outcome) in [retry, Outcome::Release].into_iter().enumerate() {
+        let run = RunId::parse(&format!("1763947200000-{number}")).unwrap();
+        enqueue(&queue, &run, Lane::Low, &["a"]).await;
+        let lease = take(&queue, "w", LEASE).await.unwrap();
+        let pending = redis.keys().partition(Kind::Extract, 0).pending(&run);
+        let () = redis.commands().srem(pending, "a").await.unwrap();
+        assert!(queue.settle("w", &lease, &outcome).await.unwrap());
+        assert_eq!(take(&queue, "w", LEASE).await, None, "{outcome:?}");
+        assert_eq!(queue.standing(&run).await.unwrap().count("retried"), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_job_of_a_silent_worker_goes_to_another_and_the_first_can_do_no_more() {
     let server = Server::start();
     let (_redis, queue) = queue(&server).await;

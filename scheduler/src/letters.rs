@@ -168,8 +168,8 @@ impl Letters {
     ///
     /// First the jobs of a page, then their runs: a run that is reopened before its jobs are pending
     /// looks done, and would be ended again. Who dies in between leaves a run that says `done` while
-    /// workers do some of its jobs; replaying the letters of the run again reopens it, also when
-    /// there are none any more.
+    /// workers do some of its jobs; replaying the letters of the run (`--run`) again reopens it, also
+    /// when there are none any more.
     ///
     /// # Errors
     /// When Redis fails; doing it again is safe, and goes on with what is left.
@@ -179,38 +179,52 @@ impl Letters {
         let mut over = HashMap::new();
         let (mut runs, mut reopened) = (HashSet::new(), HashSet::new());
         self.walk(choice, async |page| {
-            let mut page_runs = HashSet::new();
-            for letter in page {
-                found += 1;
-                if let Some(run) = &letter.run {
-                    let why = match over.get(run) {
-                        Some(why) => *why,
-                        None => {
-                            let why = self.why_not(run).await?;
-                            over.insert(run.clone(), why);
-                            why
+            let (mut replayed, mut doubtful) = (HashSet::new(), HashSet::new());
+            let page = async {
+                for letter in page {
+                    found += 1;
+                    if let Some(run) = &letter.run {
+                        let why = match over.get(run) {
+                            Some(why) => *why,
+                            None => {
+                                let why = self.why_not(run).await?;
+                                over.insert(run.clone(), why);
+                                why
+                            }
+                        };
+                        if let Some(why) = why {
+                            replay.left(why, 1);
+                            continue;
                         }
-                    };
-                    if let Some(why) = why {
-                        replay.left(why, 1);
-                        continue;
+                    }
+                    match self.queue(letter.id.kind).replay(&letter).await? {
+                        Replayed::Replayed => {
+                            replay.replayed += 1;
+                            replayed.extend(letter.run);
+                        }
+                        other => {
+                            // By this very call perhaps, which a cluster's client has repeated.
+                            doubtful.extend(letter.run);
+                            replay.left(reason(other), 1);
+                        }
                     }
                 }
-                match self.queue(letter.id.kind).replay(&letter).await? {
-                    Replayed::Replayed => {
-                        replay.replayed += 1;
-                        page_runs.extend(letter.run);
-                    }
-                    other => replay.left(reason(other), 1),
+                Ok(())
+            };
+            // Also when it broke off: its letters are not found again.
+            let page = page.await;
+            for run in doubtful {
+                if !replayed.contains(&run) && self.is_done_too_soon(&run).await? {
+                    replayed.insert(run);
                 }
             }
-            for run in page_runs {
+            for run in replayed {
                 if self.register.reopen(&run).await? {
                     reopened.insert(run.clone());
                 }
                 runs.insert(run);
             }
-            Ok(())
+            page
         })
         .await?;
         match choice {

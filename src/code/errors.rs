@@ -48,6 +48,8 @@ impl Coded for RedisError {
             Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "NOREPLICAS") => {
                 return Code::NotReady;
             }
+            // Scripts are loaded where they are missing: this server forgets them again and again.
+            Some("NOSCRIPT") => return Code::NotReady,
             Some("OOM") => return Code::OutOfMemory,
             Some("READONLY") => return Code::ReadOnly,
             Some("MISCONF") => return Code::NotSaving,

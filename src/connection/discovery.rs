@@ -51,7 +51,7 @@ pub(super) async fn discover(
                 (false, 1) => return Ok((links, server)),
                 (false, _) => {
                     return Err(ConnectError::NoCluster {
-                        address: nodes[0].addr().to_string(),
+                        address: node.addr().to_string(),
                     });
                 }
                 (true, _) => {}

@@ -218,8 +218,9 @@ impl Consumer {
             for _ in 0..rotation.len() {
                 let (partition, lease) = (rotation.turn()?, self.options.lease);
                 let take = self.queue.take(&self.worker, lane, partition.number, lease);
-                let taken = take.await;
-                if let Some(lease) = rotation.heard(partition, taken).flatten() {
+                let taken = take.await.map(Vec::from_iter);
+                let is_last = Lane::ALL.last() == Some(&lane);
+                if let Some(lease) = rotation.heard(partition, taken, is_last).pop() {
                     return Some(lease);
                 }
             }
@@ -228,7 +229,7 @@ impl Consumer {
         let partition = rotation.turn()?;
         let wait = self.queue.wait(&self.worker, partition.number, IDLE_BLOCK);
         let waited = wait.await;
-        let mut leases = rotation.heard(partition, waited)?.into_iter();
+        let mut leases = rotation.heard(partition, waited, true).into_iter();
         let lease = leases.next();
         // A job may have arrived in both lanes at once, and there is room for one.
         for surplus in leases {

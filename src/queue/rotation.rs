@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rand::RngExt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-use super::{Queue, QueueError};
+use super::{Lease, Queue, QueueError};
 use crate::backoff::Backoff;
+use crate::code::{Code, Coded};
 use crate::health::{Contact, Health};
 
 /// The partitions that a worker asks in turn. One that fails is left out until it gives a sign of
-/// life, for which it is asked aside: a shard of a cluster that is away costs the jobs of the others
-/// one timeout for each of its partitions, and not one in every round.
+/// life, for which it is asked aside: a shard of a cluster that refuses connections costs the jobs of
+/// the others next to nothing. One whose packets vanish costs them seconds again and again: the
+/// client holds up all calls of a process while it looks for the cluster's nodes.
 #[derive(Debug)]
 pub(super) struct Rotation {
     queue: Queue,
@@ -27,6 +29,8 @@ pub(super) struct Partition {
     pub number: u32,
     contact: Contact,
     backoff: Backoff,
+    /// Its last failure was that it did not answer, and not what it answered.
+    is_away: bool,
 }
 
 impl Rotation {
@@ -36,6 +40,7 @@ impl Rotation {
             number,
             contact: health.contact(),
             backoff: Backoff::default(),
+            is_away: false,
         };
         let mut answering: VecDeque<Partition> = (0..queue.partitions()).map(partition).collect();
         answering.rotate_left(rand::rng().random_range(0..answering.len()));
@@ -51,12 +56,12 @@ impl Rotation {
     /// other is left. May be dropped at any time.
     pub(super) async fn begin(&mut self) {
         while let Some(back) = self.silent.try_join_next() {
-            self.answering.extend(back);
+            self.answering.push_back(returned(back));
         }
         while self.answering.is_empty()
             && let Some(back) = self.silent.join_next().await
         {
-            self.answering.extend(back);
+            self.answering.push_back(returned(back));
         }
     }
 
@@ -70,42 +75,64 @@ impl Rotation {
         self.answering.pop_front()
     }
 
-    /// Takes a partition back with what it answered when it was asked for jobs, and returns that.
+    /// Takes a partition back with what it answered when it was asked for jobs, and returns those.
+    /// `of_all_lanes`: it has been asked for jobs of each by now. Until then one without a job may
+    /// still fail for the next lane, every time anew.
     ///
     /// Any answer counts as a fetch: a worker that some partitions answer does its work, and must not
     /// be restarted, which would cost it the jobs that it holds, and fail for as long as a primary of
     /// the cluster is away. That one is silent shows in what is waited for.
-    pub(super) fn heard<T>(
+    pub(super) fn heard(
         &mut self,
         mut partition: Partition,
-        answer: Result<T, QueueError>,
-    ) -> Option<T> {
+        answer: Result<Vec<Lease>, QueueError>,
+        of_all_lanes: bool,
+    ) -> Vec<Lease> {
         match answer {
-            Ok(answer) => {
+            Ok(leases) => {
                 self.health.fetched();
-                partition.contact.succeeded();
-                partition.backoff = Backoff::default();
+                if of_all_lanes || !leases.is_empty() {
+                    partition.contact.succeeded();
+                    partition.backoff = Backoff::default();
+                }
                 self.answering.push_back(partition);
-                Some(answer)
+                leases
             }
             Err(error) => {
-                partition.contact.failed(&error);
+                partition.failed(&error);
                 self.silent
                     .spawn(sign_of_life(self.queue.clone(), partition));
-                None
+                Vec::new()
             }
         }
     }
 }
 
-/// Waits until a partition answers. Whether it also gives jobs again, for which its server must take
-/// writes, is seen when it is asked for one; until then it counts as failing.
+impl Partition {
+    fn failed(&mut self, error: &QueueError) {
+        self.is_away = matches!(error.code(), Code::Unreachable | Code::NotReady);
+        self.contact.failed(error);
+    }
+}
+
+/// A task that asks for a sign of life is never aborted, and a bug in it is one of this process.
+fn returned(back: Result<Partition, JoinError>) -> Partition {
+    back.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Waits until a partition answers. Where that was all that was amiss, nothing is waited for any more.
+/// Else its server must also take writes: that is seen when it is asked for a job.
 async fn sign_of_life(queue: Queue, mut partition: Partition) -> Partition {
     loop {
         tokio::time::sleep(partition.backoff.pause()).await;
         match queue.paused_lanes_of(partition.number).await {
-            Ok(_) => return partition,
-            Err(error) => partition.contact.failed(&error),
+            Ok(_) => {
+                if partition.is_away {
+                    partition.contact.succeeded();
+                }
+                return partition;
+            }
+            Err(error) => partition.failed(&error),
         }
     }
 }

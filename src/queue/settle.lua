@@ -8,6 +8,7 @@
 --   'retry'    7 delay in ms   8.. field, value, ... of the next attempt
 --   'dead'     7.. field, value, ...         of the dead letter
 --   'release'  7.. field, value, ...         of the next attempt
+-- (a job that is not pending gets no other attempt)
 -- Returns 1 when the outcome was applied, 0 when the lease is no longer held, -1 when the job cannot
 -- be called done because the server is another one by now; then nothing was changed.
 --
@@ -15,7 +16,8 @@
 -- that holds the lease gets past the first check, and the counts move only when the job leaves the
 -- pending set, so that doing this twice changes nothing. A server that was restarted, or took over,
 -- may have lost the last of what the worker wrote, and the job is the last trace of it. An entry that
--- vanished from the stream ends nobody's job: the job is queued again. Of a run that is paused no job
+-- vanished from the stream ends nobody's job: the job is queued again. A job that is not pending was
+-- done under another entry: without an end here, one that is overtaken every time would never go. Of a run that is paused no job
 -- is tried again before it goes on, of one that is cancelled none ever.
 
 local lane, retry, dead, run, pending, parked = unpack(KEYS)
@@ -33,7 +35,9 @@ if outcome == 'done' then
   if server and ARGV[7] ~= server then return -1 end
 end
 
-local state = (outcome == 'retry' or outcome == 'release') and redis.call('HGET', run, 'state')
+local again = outcome == 'retry' or outcome == 'release'
+local state = again and redis.call('HGET', run, 'state')
+local pends = again and redis.call('SISMEMBER', pending, job) == 1
 
 local function rest(from)
   local values = {}
@@ -55,12 +59,12 @@ elseif outcome == 'dead' then
     redis.call('XADD', dead, '*', unpack(rest(7)))
     redis.call('HINCRBY', run, 'dead', 1)
   end
+elseif state == 'cancelled' or not pends then
+  return 1
 elseif state == 'paused' then
   redis.call('XADD', parked, '*', unpack(rest(outcome == 'retry' and 8 or 7)))
   local kept = redis.call('TTL', run)
   if kept > 0 then redis.call('EXPIRE', parked, kept) end
-elseif state == 'cancelled' then
-  return 1
 elseif outcome == 'retry' then
   local time = redis.call('TIME')
   local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[7])

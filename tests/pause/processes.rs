@@ -4,7 +4,10 @@ use std::process::Stdio;
 
 use redis::AsyncCommands;
 use serde_json::Value;
-use sojourn::queue::{Kind, Lane};
+use sojourn::queue::{Kind, Lane, Queues};
+use sojourn::run::RunId;
+use sojourn_scheduler::record::RunState;
+use sojourn_scheduler::register::Register;
 
 use crate::support::{
     Running, Server, command, json, said, small_dataset, wait_for, wait_for_async,
@@ -224,4 +227,28 @@ fn a_cancel_of_a_lane_ends_the_runs_of_that_lane_and_one_of_everything_all() {
     assert_eq!(status(&server, &recompute).unwrap()["state"], "running");
     let ended = ask(&server, &["cancel", "--all"])["cancelled"].clone();
     assert_eq!(ended, serde_json::json!([recompute]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_was_cut_short_is_mended_by_saying_it_again() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = text(&small_dataset(folder.path(), 10, 5));
+    let _scheduler = Running::start("sojourn", &["serve"], &server);
+    let run = backfill(&server, &dataset);
+    wait_for_state(&server, &run, "running");
+    let redis = server.connect().await;
+    let id = RunId::parse(&run).unwrap();
+    wait_for("all jobs to be queued", || {
+        (status(&server, &run).unwrap()["counts"]["jobs"] == 2).then_some(())
+    });
+    // As far as the command comes that dies after its first step.
+    let register = Register::new(&redis);
+    let ended = register.end(&id, RunState::Cancelled, None).await.unwrap();
+    assert!(ended);
+    let queue = Queues::open(&redis).await.unwrap().extract;
+    assert_eq!(queue.standing(&id).await.unwrap().pending, 2);
+    let again = ask(&server, &["cancel", "--all"]);
+    assert_eq!(again["cancelled"], serde_json::json!([]));
+    assert_eq!(queue.standing(&id).await.unwrap().pending, 0);
 }

@@ -247,6 +247,9 @@ impl<'a> Trial<'a> {
                     run.count("users", 3);
                 }
             }
+            // It has ended already, by another entry or as lost.
+            End::RetryAtOnce | End::RetryLater | End::Postpone | End::Release
+                if !run.pending.contains(&entry.job) => {}
             End::RetryAtOnce => self.model.put_off(entry, true),
             End::RetryLater | End::Postpone => self.model.put_off(entry, false),
             End::Release => self.model.append(entry),

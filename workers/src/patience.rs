@@ -81,7 +81,12 @@ mod tests {
 
     #[test]
     fn a_server_in_trouble_is_waited_for_and_one_that_refuses_is_not() {
-        for reply in ["OOM no memory", "READONLY a replica", "LOADING the data"] {
+        for reply in [
+            "OOM no memory",
+            "READONLY a replica",
+            "LOADING the data",
+            "NOSCRIPT forgotten",
+        ] {
             assert!(is_passing(refused(reply).code()), "{reply}");
         }
         for reply in ["WRONGTYPE not a hash", "NOPERM not you", "ERR in a script"] {

@@ -7,11 +7,14 @@ use sojourn::queue::{Lane, Queue, Queues};
 use sojourn::run::RunId;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::cli::{LocalArgs, PauseArgs, TargetArgs};
-use sojourn_scheduler::record::PausedLane;
+use sojourn_scheduler::record::{PausedLane, RunState};
 use sojourn_scheduler::register::{self, Register};
 
 use super::session::Session;
 use super::{Done, Output};
+
+/// How many of the newest runs are looked at for what an earlier command has left undone.
+const RECENT: usize = 1_000;
 
 /// What a command is about.
 struct Control {
@@ -139,7 +142,11 @@ pub async fn cancel(
     } else {
         let lane: Option<Lane> = target.lane.map(Lane::from);
         let mut cancelled = Vec::new();
-        for record in register.active_runs().await? {
+        let mut records = register.active_runs().await?;
+        // Those of a command like this that was cut short: their jobs may be in the queues still.
+        let recent = register.runs(RECENT).await?.into_iter();
+        records.extend(recent.filter(|record| record.state == RunState::Cancelled));
+        for record in records {
             let of_lane = record.request.as_ref().map(|request| request.lane);
             let meant = lane.is_none() || of_lane == lane;
             if meant && register.cancel(&record.id, queues).await? {

@@ -61,10 +61,12 @@ impl Register {
     /// # Errors
     /// When Redis fails or the run is unknown; doing it again is safe.
     pub async fn cancel(&self, id: &RunId, queues: &Queues) -> Result<bool, RegisterError> {
-        let record = self.run(id).await?;
+        self.run(id).await?;
         // First the state, so that the scheduler plans no more; the queues refuse it anyway.
         let ended = self.end(id, RunState::Cancelled, None).await?;
-        if ended || record.state == RunState::Cancelled {
+        // Cancelled before, by a command that may have been cut short here; or just now, by a call that
+        // a cluster's client has repeated.
+        if ended || self.run(id).await?.state == RunState::Cancelled {
             queues.extract.cancel(id).await?;
             queues.name.cancel(id).await?;
         }
