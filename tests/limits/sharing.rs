@@ -161,6 +161,8 @@ async fn a_process_that_comes_later_gets_its_share_of_the_calls() {
             loop {
                 let next = admitted(&first, expected(1, 1)).await;
                 std::mem::replace(&mut last, next).settle(usage(1, 1));
+                // A call takes its time.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     });

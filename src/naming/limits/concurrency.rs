@@ -76,9 +76,9 @@ impl Concurrency {
         })
     }
 
-    /// How many calls are under way, and how many there would be with more slots. Until it is said how
-    /// many the process holds, no more are under way than this says: the others may be given away.
-    pub(super) fn demand(&self) -> (usize, usize) {
+    /// How many calls are under way, and how many there would be with more slots. None begins before
+    /// it is said how many slots there are now: what is told to others must stay true.
+    pub(super) fn freeze(&self) -> (usize, usize) {
         let mut state = self.lock();
         state.slots = state.slots.min(state.under_way);
         let wanted = state.under_way + state.waiting;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_let_through_when_a_call_ends_or_there_are_more_slots() {
+    async fn who_waits_is_let_through_when_there_is_room_or_there_are_more_slots() {
         let concurrency = Arc::new(Concurrency::new(1));
         let first = concurrency.enter().await;
         let waiting = tokio::spawn({
@@ -222,16 +222,18 @@ mod tests {
             async move { concurrency.enter().await }
         });
         concurrency.wanted.notified().await;
-        assert_eq!(concurrency.demand(), (1, 2));
+        assert_eq!(concurrency.freeze(), (1, 2));
         drop(first);
+        concurrency.hold(1);
         let _second = waiting.await.unwrap();
         let waiting = tokio::spawn({
             let concurrency = concurrency.clone();
             async move { concurrency.enter().await }
         });
         concurrency.wanted.notified().await;
+        assert_eq!(concurrency.freeze(), (1, 2));
         concurrency.hold(2);
         let _third = waiting.await.unwrap();
-        assert_eq!(concurrency.demand(), (2, 2));
+        assert_eq!(concurrency.freeze(), (2, 2));
     }
 }

@@ -83,6 +83,26 @@ struct Turn {
     blocks: HashMap<RunId, Block>,
 }
 
+/// What a call has taken of a block.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    place: Place,
+    cost: Cost,
+    send_by: Instant,
+}
+
+impl Turn {
+    /// Takes what a call needs of the block of a run.
+    fn take(&mut self, run: &RunId, needed: &Cost) -> Option<Taken> {
+        let block = self.blocks.get_mut(run)?;
+        block.take(needed).then_some(Taken {
+            place: block.place,
+            cost: *needed,
+            send_by: block.send_by,
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Learnt {
     input: Ratio,
@@ -144,8 +164,8 @@ impl Limits {
             let turn = tokio::time::timeout_at(deadline, turn).await;
             let mut turn = turn.map_err(late)?;
             let passed = self.pass(&mut turn, &account.run, expected, deadline);
-            if let Some(reserved) = passed.await? {
-                return Ok(Permit::new(self, &account.run, reserved, expected, way));
+            if let Some(taken) = passed.await? {
+                return Ok(Permit::new(self, &account.run, taken, expected, way));
             }
             // Others may have money meanwhile.
             drop(turn);
@@ -161,27 +181,26 @@ impl Limits {
         run: &RunId,
         expected: Expected,
         deadline: Instant,
-    ) -> Result<Option<(Place, Cost)>, Denied> {
+    ) -> Result<Option<Taken>, Denied> {
         let needed = self.needs(expected);
-        let lasts = self.shared.timing.block;
         let mut trouble = Backoff::default();
         loop {
-            let mut calls = 1;
-            if let Some(block) = turn.blocks.get_mut(run) {
-                if block.take(&needed, lasts) {
-                    return Ok(Some((block.place, needed)));
-                }
-                calls = block.next_calls(lasts);
+            if let Some(taken) = turn.take(run, &needed) {
+                return Ok(Some(taken));
             }
-            self.give_back(turn, |of, block| of == run || block.is_old(lasts));
+            let calls = turn.blocks.get(run).map_or(1, Block::next_calls);
+            self.give_back(turn, |of, block| of == run || block.is_old());
             let asked = Instant::now();
             let wait = match self.reserve(run, &needed, calls).await {
                 Ok(Reserved::Granted(place, granted)) => {
-                    let block = Block::new(place, granted, asked, calls);
-                    let is_slow = block.is_old(lasts);
+                    let timing = &self.shared.timing;
+                    let block = Block::new(place, granted, asked, calls, timing);
                     turn.blocks.insert(run.clone(), block);
-                    // What took so long to be granted is given back at once.
-                    if is_slow { trouble.pause() } else { continue }
+                    if let Some(taken) = turn.take(run, &needed) {
+                        return Ok(Some(taken));
+                    }
+                    // It took too long to be granted.
+                    trouble.pause()
                 }
                 Ok(Reserved::Wait(wait)) => {
                     wait + SPREAD.mul_f64(rand::rng().random_range(0.0..1.0))

@@ -4,8 +4,7 @@ use tokio::time::Instant;
 
 use super::concurrency::Way;
 use super::cost::Cost;
-use super::settlement::Place;
-use super::{Expected, Limits};
+use super::{Expected, Limits, Taken};
 use crate::naming::money::Usage;
 use crate::run::RunId;
 
@@ -16,11 +15,9 @@ use crate::run::RunId;
 pub struct Permit {
     limits: Limits,
     run: RunId,
-    place: Place,
-    reserved: Cost,
+    taken: Taken,
     expected: Expected,
     way: Way,
-    send_by: Instant,
     is_retry: bool,
     is_fallback: bool,
     is_settled: bool,
@@ -30,18 +27,16 @@ impl Permit {
     pub(super) fn new(
         limits: &Limits,
         run: &RunId,
-        (place, reserved): (Place, Cost),
+        taken: Taken,
         expected: Expected,
         way: Way,
     ) -> Permit {
         Permit {
             limits: limits.clone(),
             run: run.clone(),
-            place,
-            reserved,
+            taken,
             expected,
             way,
-            send_by: Instant::now() + limits.shared.timing.transit,
             is_retry: false,
             is_fallback: false,
             is_settled: false,
@@ -62,7 +57,7 @@ impl Permit {
 
     /// When the request must have reached the endpoint. Later it may be one too many in some window.
     pub fn send_by(&self) -> Instant {
-        self.send_by
+        self.taken.send_by
     }
 
     /// The call was answered, and took this.
@@ -103,9 +98,9 @@ impl Permit {
     /// The call was not made at all.
     pub fn release(mut self) {
         self.is_settled = true;
-        let (place, reserved) = (self.place, self.reserved);
+        let Taken { place, cost, .. } = self.taken;
         self.limits.shared.known_of(&self.run, |known| {
-            known.add(place, reserved, Cost::default());
+            known.add(place, cost, Cost::default());
         });
     }
 
@@ -123,9 +118,9 @@ impl Permit {
     fn count(&mut self, used: Cost, usage: Usage) {
         self.is_settled = true;
         let (is_retry, is_fallback) = (self.is_retry, self.is_fallback);
-        let (place, reserved) = (self.place, self.reserved);
+        let Taken { place, cost, .. } = self.taken;
         self.limits.shared.known_of(&self.run, |known| {
-            known.add(place, reserved, used);
+            known.add(place, cost, used);
             known.count_call(usage);
             known.count("retries", is_retry.into());
             known.count("fallback_calls", is_fallback.into());
@@ -137,11 +132,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_settled {
             let usage = Usage {
-                input: self.reserved.input,
+                input: self.taken.cost.input,
                 cached: 0,
-                output: self.reserved.output,
+                output: self.taken.cost.output,
             };
-            self.count(self.reserved, usage);
+            self.count(self.taken.cost, usage);
         }
     }
 }

@@ -3,10 +3,10 @@
 -- KEYS  1 slots: process to 'held wanted until'
 -- ARGV  1 process   2 slots of all processes   3 ms after which a silent process is forgotten
 --       4 calls that the process has under way   5 how many it wants
--- Returns how many it holds from now on.
+-- Returns how many it may have from now on.
 --
--- Guarantee: all processes together hold no more slots than there are, as long as none is silent for
--- longer than was said while it has calls under way. Who holds more than its fair share gives way to
+-- Guarantee: all processes together have no more calls under way than there are slots, as long as none
+-- is silent for longer than was said while it has some, and none begins any while it asks. Who holds more than its fair share gives way to
 -- who holds less and wants more, as soon as its calls end.
 
 local process, limit, under_way, wants = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -32,8 +32,9 @@ local most = limit - taken
 for _, held in ipairs(short) do
   if held < fair then most = math.min(most, fair) end
 end
+local may = math.max(math.min(wants, most), 0)
 -- What is under way cannot be taken back.
-local holds = math.max(under_way, math.min(wants, most), 0)
+local holds = math.max(under_way, may)
 redis.call('HSET', KEYS[1], process, string.format('%d %d %d', holds, wants, now + ARGV[3]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return holds
+return may

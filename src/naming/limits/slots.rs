@@ -4,12 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
-use redis::{RedisError, Script};
-use tokio::time::Instant;
-
 use super::concurrency::Concurrency;
 use crate::backoff::{Backoff, jittered};
 use crate::connection::Redis;
+use redis::{RedisError, Script};
 
 static SLOTS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("slots.lua")));
 
@@ -49,30 +47,26 @@ struct Slots {
 impl Slots {
     async fn keep(self, concurrency: Weak<Concurrency>) {
         let mut trouble = Backoff::default();
-        let mut answered = Instant::now();
         // Ends with the limit.
         while let Some(concurrency) = concurrency.upgrade() {
-            let (under_way, wanted) = concurrency.demand();
-            let asked = Instant::now();
+            let (under_way, wanted) = concurrency.freeze();
             let pause = match self.ask(under_way, wanted).await {
-                Ok(held) => {
-                    (answered, trouble) = (asked, Backoff::default());
-                    concurrency.hold(held);
-                    if held < wanted { ASK } else { RENEW }
+                Ok(slots) => {
+                    trouble = Backoff::default();
+                    concurrency.hold(slots);
+                    if slots < wanted { ASK } else { RENEW }
                 }
                 Err(error) => {
                     tracing::debug!(%error, "cannot ask Redis for slots");
-                    if answered.elapsed() > FORGET / 2 {
-                        // Others may have them soon.
-                        concurrency.hold(0);
-                    }
+                    // No call begins meanwhile.
                     trouble.pause()
                 }
             };
-            let is_short = pause < RENEW;
+            // Always some, in which calls can begin: none does while this asks.
+            tokio::time::sleep(jittered(pause.min(ASK))).await;
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
-                () = concurrency.wanted.notified(), if !is_short => {}
+                () = tokio::time::sleep(jittered(pause.saturating_sub(ASK))) => {}
+                () = concurrency.wanted.notified(), if pause == RENEW => {}
             }
         }
     }

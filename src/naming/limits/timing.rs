@@ -3,7 +3,7 @@
 //! **Never over.** What is reserved is charged to a slot of the shared window, and counts until a whole
 //! window after the slot's end. Which slot: the latest moment at which the endpoint may count it. A
 //! request, and with it its input, is sent within [`Timing::block`] of the reservation and there within
-//! another [`Timing::transit`]; an answer is there within [`Timing::call`], and is charged anew to the
+//! another [`Timing::transit`] (half of which the first request of a block may wait for the server); an answer is there within [`Timing::call`], and is charged anew to the
 //! moment at which it came. So at each reservation, all that the endpoint may count in the window that
 //! ends then is in the sum, which together with what is reserved is no more than the limit. The last
 //! reservation before the end of a window speaks for the whole window. This is so in every window, and
