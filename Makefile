@@ -13,7 +13,7 @@ NEXTEST_VERSION := 0.9.143
 INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	CARGO_PROFILE_RELEASE_DEBUG=false cargo install --locked --root $(TOOLS)
 
-.PHONY: help bench build demo redis test format lint doc deny unit suite soak clean
+.PHONY: help bench build demo names redis test format lint doc deny unit suite soak clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -83,6 +83,11 @@ soak: nextest redis ## Break processes, servers and networks for 40 minutes, and
 	status=0; \
 	  SOJOURN_SOAK=1 cargo nextest run --workspace --locked --test faults --test queue_model --no-fail-fast || status=$$?; \
 	  cat target/faults/*/*.txt; exit $$status
+
+# Variables: MODEL, SIZE and others, see scripts/names/run.
+DATA ?= ../shared/data
+names: build ## Compare names by a model on this machine with those of people: 2 GB, an hour
+	scripts/names/run "$(DATA)"
 
 bench: toolchain ## Measure speed against named competitors
 	cargo bench --workspace --locked

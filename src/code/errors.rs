@@ -9,7 +9,7 @@ use crate::connection::ConnectError;
 use crate::dataset::DatasetError;
 use crate::ingest::IngestError;
 use crate::journey::InvalidParams;
-use crate::naming::{LlmError, TuningError};
+use crate::naming::{CuratedError, LlmError, QualityError, TuningError};
 use crate::queue::{CodecError, QueueError, Unusable};
 #[cfg(feature = "cli")]
 use crate::settings::{HealthError, SettingsError};
@@ -35,7 +35,9 @@ pub(super) const KNOWN: &[ReadCode] = &[
     code_of::<InvalidParams>,
     code_of::<IngestError>,
     code_of::<LlmError>,
+    code_of::<CuratedError>,
     code_of::<TuningError>,
+    code_of::<QualityError>,
 ];
 
 impl Coded for RedisError {
@@ -219,14 +221,36 @@ impl Coded for LlmError {
     }
 }
 
+impl Coded for CuratedError {
+    fn code(&self) -> Code {
+        match self {
+            CuratedError::Input(error) => error.code(),
+            CuratedError::Row { .. } => Code::Input,
+            CuratedError::Vocabulary(error) => error.code(),
+            CuratedError::Catalogue(error) => error.code(),
+            CuratedError::Scratch { .. } => Code::Disk,
+        }
+    }
+}
+
 impl Coded for TuningError {
     fn code(&self) -> Code {
         match self {
-            TuningError::Input(error) => error.code(),
-            TuningError::Row { .. } | TuningError::Nothing { .. } => Code::Input,
-            TuningError::Vocabulary(error) => error.code(),
-            TuningError::Catalogue(error) => error.code(),
+            TuningError::Collections(error) => error.code(),
+            TuningError::Nothing { .. } => Code::Input,
             TuningError::Write { .. } => Code::Disk,
+        }
+    }
+}
+
+impl Coded for QualityError {
+    fn code(&self) -> Code {
+        match self {
+            QualityError::Collections(error) => error.code(),
+            QualityError::Model(error) => error.code(),
+            QualityError::TooFew { .. } | QualityError::Lines { .. } => Code::Input,
+            QualityError::Examples { .. } => Code::Usage,
+            QualityError::Write { .. } => Code::Disk,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::grounding::{Evidence, is_grounded};
 use super::prompt::is_hidden;
@@ -30,7 +30,8 @@ const QUOTES: &[(&str, &str)] = &[
 ];
 
 /// Why a name is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejection {
     /// The answer has no name under the journey's id, or several.

@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 mod cache;
 mod choice;
+mod curated;
 mod endpoint;
 #[cfg(feature = "cli")]
 mod forecast;
@@ -15,6 +16,7 @@ mod locale;
 mod moderation;
 mod money;
 mod prompt;
+mod quality;
 mod questions;
 mod script;
 mod session;
@@ -33,6 +35,7 @@ mod words;
 pub use answer::Rejection;
 pub use batch::BatchOptions;
 pub use cache::{CacheOptions, NameCache};
+pub use curated::CuratedError;
 pub use endpoint::{Fallback, LlmError, LlmOptions, Patience};
 #[cfg(feature = "cli")]
 pub use forecast::{Forecast, Forecaster};
@@ -42,6 +45,10 @@ pub use llm::LlmNamer;
 pub use locale::Locale;
 pub use moderation::{Moderation, ModerationOptions};
 pub use money::{InvalidMoney, Money, Prices, Usage};
+pub use quality::{
+    Asking, Excerpt, Grid, Group, QualityError, Results, Sample, SampleCounts, SampleOptions,
+    Setting, Trial,
+};
 pub use steps::Naming;
 pub use template::{Template, TemplateError};
 pub use terms::name_of_terms;
@@ -83,6 +90,8 @@ pub struct Named {
     pub journey: usize,
     /// Its name.
     pub name: Name,
+    /// Why the first answer about it was not used, where there was one that was not.
+    pub rejection: Option<Rejection>,
 }
 
 /// What is to be named for one user.

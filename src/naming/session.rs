@@ -1,6 +1,6 @@
 //! The naming of some users' journeys, call by call.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::answer::check;
 use super::choice::choose;
@@ -23,6 +23,8 @@ pub struct Session<'a> {
     /// Journeys that were given the name of a sibling. Only they are told which names are taken:
     /// small models imitate what they are told to avoid.
     clashed: HashSet<Place>,
+    /// Why the first answer about a journey was not used.
+    rejections: HashMap<Place, Rejection>,
     /// Calls to be made, the next one last.
     batches: Vec<Vec<Place>>,
     sharing: Option<Sharing<'a>>,
@@ -53,6 +55,7 @@ impl<'a> Session<'a> {
             account,
             siblings: siblings.collect(),
             clashed: HashSet::new(),
+            rejections: HashMap::new(),
             batches: Vec::new(),
             sharing: namer.cache.as_ref().map(Sharing::new),
             named: Vec::new(),
@@ -160,6 +163,7 @@ impl<'a> Session<'a> {
                 continue;
             };
             self.counts.rejected += 1;
+            self.rejections.entry(place).or_insert(rejection);
             tracing::debug!(%rejection, answer = ?answers.get(&place), "a name is not used");
             let first_clash = rejection == Rejection::Duplicate && self.clashed.insert(place);
             // What failed alone would fail again, unless it is told more; and what was not moderated
@@ -234,6 +238,7 @@ impl<'a> Session<'a> {
             user,
             journey,
             name: Name { name, source },
+            rejection: self.rejections.get(&(user, journey)).copied(),
         });
         Ok(())
     }
@@ -246,6 +251,7 @@ impl<'a> Session<'a> {
                 user,
                 journey,
                 name,
+                rejection: self.rejections.get(&(user, journey)).copied(),
             }));
         }
     }

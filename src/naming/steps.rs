@@ -43,6 +43,7 @@ impl<'a> Naming<'a> {
                             user,
                             journey,
                             name,
+                            rejection: None,
                         })
                     })
                     .collect();

@@ -147,6 +147,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "language",
                 ],
             ),
+            ("eval", &[]),
             ("demo", &["users", "seed", "keep"]),
         ],
     },

@@ -12,6 +12,7 @@ mod ordeal;
 mod plan;
 mod programs;
 mod prompt;
+mod quality;
 mod sharing;
 mod tuning;
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod dead;
+mod eval;
 mod ingest;
 mod plan;
 mod run;
@@ -19,6 +20,7 @@ use sojourn::settings::{RedisArgs, listen_address};
 
 pub use bytes::Bytes;
 pub use dead::{ChoiceArgs, DeadArgs, DeadCommand, FilterArgs};
+pub use eval::{EvalCommand, EvalNamesArgs, ShownArg};
 pub use ingest::IngestArgs;
 pub use plan::PlanArgs;
 pub use run::{AssignArg, Method, MethodArgs, RunArgs, ScopeArgs};
@@ -176,6 +178,12 @@ pub enum Command {
     /// Write questions about curated collections, with the names that people gave them as answers, in
     /// the form that fine-tuning takes
     ExportTuning(TuningArgs),
+    /// Measure how good results are
+    Eval {
+        /// What.
+        #[command(subcommand)]
+        command: EvalCommand,
+    },
     /// Try everything: a generated population, real processes, and how well its interests are found
     Demo {
         /// How many users to generate

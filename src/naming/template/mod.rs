@@ -21,7 +21,7 @@ pub(super) use rules::Rules;
 use self::form::Form;
 use super::answer::check_together;
 use super::grounding::Evidence;
-use super::{Locale, Rejection};
+use super::{Excerpt, Locale, Rejection};
 
 /// What stands in the instructions for the language of the names.
 const LANGUAGE: &str = "{language}";
@@ -78,6 +78,12 @@ impl Template {
         if locale.is_some() && !form.instructions.contains(LANGUAGE) {
             return Err(TemplateError::NoLanguage);
         }
+        let template = Template::of(form, locale);
+        template.check_examples()?;
+        Ok(template)
+    }
+
+    fn of(form: Form, locale: Option<Locale>) -> Template {
         let rules = Rules::of(&form.names);
         let parts = Parts {
             prefix: prefix(&form, locale.as_ref()),
@@ -87,9 +93,28 @@ impl Template {
             rules,
             locale,
         };
-        let template = Template(Arc::new(parts));
-        template.check_examples()?;
-        Ok(template)
+        Template(Arc::new(parts))
+    }
+
+    /// The same with the first examples only, and with a part of what is said of journeys, in
+    /// examples as in questions. A name in an example may have less in common with what is left.
+    pub(super) fn excerpt(&self, examples: usize, shown: Excerpt) -> Template {
+        let mut form = self.0.form.clone();
+        form.examples.truncate(examples);
+        let journeys = form.examples.iter_mut();
+        let journeys = journeys.flat_map(|example| &mut example.journeys);
+        match shown {
+            Excerpt::Both => {}
+            Excerpt::Titles => {
+                form.question.terms = 0;
+                journeys.for_each(|journey| journey.terms.clear());
+            }
+            Excerpt::Terms => {
+                form.question.titles = 0;
+                journeys.for_each(|journey| journey.titles.clear());
+            }
+        }
+        Template::of(form, self.0.locale.clone())
     }
 
     /// 32 hex digits. Two templates have the same if and only if they ask, show and check the same;

@@ -1,10 +1,10 @@
-//! Curated collections: items that people have put together under a title.
+//! The rows of files of curated collections.
 
 use std::io::BufRead;
 
 use serde::Deserialize;
 
-use super::TuningError;
+use super::CuratedError;
 use crate::ingest::{IngestProgress, Source, resolve_all};
 use crate::item::Item;
 
@@ -16,6 +16,30 @@ const MAX_ROW: u64 = 16 << 20;
 pub(super) struct Collection {
     pub title: String,
     pub items: Vec<CollectionItem>,
+    #[serde(default)]
+    category: Option<String>,
+    #[serde(default)]
+    path: Option<Vec<String>>,
+    #[serde(default)]
+    source: Option<String>,
+}
+
+impl Collection {
+    /// What it is about, as widely as its row says: to spread a sample over subjects.
+    pub(super) fn subject(&self) -> String {
+        let path = self.path.as_ref().and_then(|path| path.first());
+        let subject = self.category.as_ref().or(path).or(self.source.as_ref());
+        subject.cloned().unwrap_or_default()
+    }
+}
+
+/// A row, and where it stands.
+pub(super) struct Row {
+    /// Name of the file.
+    pub source: String,
+    /// From 1.
+    pub line: u64,
+    pub collection: Collection,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,15 +65,15 @@ impl CollectionItem {
 }
 
 /// All rows of all files, in the order of the files' names.
-pub(super) fn read(locations: &[String]) -> Result<Vec<Collection>, TuningError> {
-    let mut collections = Vec::new();
+pub(super) fn read(locations: &[String]) -> Result<Vec<Row>, CuratedError> {
+    let mut rows = Vec::new();
     for source in resolve_all(locations)? {
-        read_file(&source, &mut collections)?;
+        read_file(&source, &mut rows)?;
     }
-    Ok(collections)
+    Ok(rows)
 }
 
-fn read_file(source: &Source, collections: &mut Vec<Collection>) -> Result<(), TuningError> {
+fn read_file(source: &Source, rows: &mut Vec<Row>) -> Result<(), CuratedError> {
     let progress = IngestProgress::default();
     let mut input = source.open(&progress)?;
     let mut line = Vec::new();
@@ -63,12 +87,16 @@ fn read_file(source: &Source, collections: &mut Vec<Collection>) -> Result<(), T
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let collection = serde_json::from_slice(&line).map_err(|error| TuningError::Row {
+        let collection = serde_json::from_slice(&line).map_err(|error| CuratedError::Row {
             file: source.name.clone(),
             line: number,
             reason: error.to_string(),
         })?;
-        collections.push(collection);
+        rows.push(Row {
+            source: source.name.clone(),
+            line: number,
+            collection,
+        });
     }
     Ok(())
 }

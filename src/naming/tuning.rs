@@ -1,30 +1,20 @@
 //! Data to tune a model with: the names that people gave to collections, as answers to the questions
 //! that would be asked about them.
 
-mod collections;
-
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use self::collections::Collection;
 use super::Template;
 use super::answer::check_together;
+use super::curated::{self, Curated, CuratedError};
 use super::grounding::Evidence;
-use super::prompt::{Asked, AskedUser, Description, id, question};
-use crate::catalogue::{Catalogue, CatalogueError, CatalogueWriter};
-use crate::ingest::IngestError;
-use crate::item::{Item, ItemIndex};
-use crate::journey::{Extractor, Journey, JourneyParams};
-use crate::terms::{SalienceParams, VocabularyCounter, VocabularyError};
-
-/// Items that are analysed at once.
-const BATCH: usize = 1024;
+use super::prompt::{Asked, AskedUser, id, question};
+use crate::terms::SalienceParams;
 
 /// What to export, and how.
 #[derive(Clone, Debug)]
@@ -59,31 +49,15 @@ pub struct TuningCounts {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuningError {
-    /// A file cannot be read.
+    /// The collections cannot be read.
     #[error(transparent)]
-    Input(#[from] IngestError),
-    /// A row is no collection.
-    #[error("{file}, line {line}: it is no collection: {reason}")]
-    Row {
-        /// The file.
-        file: String,
-        /// From 1.
-        line: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Collections(#[from] CuratedError),
     /// There is no name to learn from.
     #[error("none of {collections} collections has a title that could be a name")]
     Nothing {
         /// How many there are.
         collections: u64,
     },
-    /// The terms of the items cannot be counted.
-    #[error(transparent)]
-    Vocabulary(#[from] VocabularyError),
-    /// The terms of the items cannot be written or read.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
     /// The file cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -110,12 +84,14 @@ pub fn export_tuning(options: &TuningOptions, out: &Path) -> Result<TuningCounts
         source,
     };
     let mut counts = TuningCounts::default();
-    let named = journeys(options, &mut counts)?;
+    let read = curated::read(&options.collections, &options.salience)?;
+    counts.collections = read.collections;
+    counts.without_terms = read.without_terms;
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).map_err(unwritable)?;
     let mut lines = io::BufWriter::new(file.as_file_mut());
-    for user in named.chunks(options.journeys_per_call.max(1)) {
+    for user in read.curated.chunks(options.journeys_per_call.max(1)) {
         if let Some(line) = conversation(&options.template, user, &mut counts) {
             writeln!(lines, "{line}").map_err(unwritable)?;
         }
@@ -130,81 +106,21 @@ pub fn export_tuning(options: &TuningOptions, out: &Path) -> Result<TuningCounts
     Ok(counts)
 }
 
-/// What people named, and how they called it.
-struct Named {
-    name: String,
-    journey: Journey,
-}
-
-/// Each collection as the journey of somebody who came to all of it.
-fn journeys(options: &TuningOptions, counts: &mut TuningCounts) -> Result<Vec<Named>, TuningError> {
-    let collections = collections::read(&options.collections)?;
-    counts.collections = collections.len() as u64;
-    let mut items: Vec<Item> = Vec::new();
-    let mut titles: Vec<(String, Vec<ItemIndex>)> = Vec::new();
-    for Collection { title, items: own } in collections {
-        let first = items.len();
-        items.extend(
-            own.into_iter()
-                .zip(first..)
-                .map(|(item, number)| item.item(number)),
-        );
-        // Numbered in the order of their ids, as they are in the catalogue.
-        let numbers = (first..items.len()).map(|number| ItemIndex(number as u32));
-        titles.push((title, numbers.collect()));
-    }
-    let catalogue = Arc::new(catalogue(&items, &options.salience)?);
-    let mut extractor = Extractor::new(catalogue, JourneyParams::default(), 0);
-    let mut named = Vec::new();
-    for (name, items) in titles {
-        match extractor.describe(&items) {
-            Some(journey) => named.push(Named { name, journey }),
-            None => counts.without_terms += 1,
-        }
-    }
-    Ok(named)
-}
-
-/// The file is unlinked when it is mapped, and goes away with the catalogue.
-fn catalogue(items: &[Item], salience: &SalienceParams) -> Result<Catalogue, TuningError> {
-    let scratch = tempfile::tempdir().map_err(|source| TuningError::Write {
-        path: std::env::temp_dir(),
-        source,
-    })?;
-    let mut counter = VocabularyCounter::new(salience, 0, scratch.path())?;
-    for batch in items.chunks(BATCH) {
-        counter.add(batch)?;
-    }
-    let vocabulary = counter.finish()?;
-    let path = scratch.path().join("catalogue");
-    let mut writer = CatalogueWriter::create(&path, &vocabulary, salience, scratch.path())?;
-    for batch in items.chunks(BATCH) {
-        writer.add(batch)?;
-    }
-    writer.finish()?;
-    Ok(Catalogue::open(&path)?)
-}
-
 /// A question about some journeys of one user, and its answer; none where no title will do.
-fn conversation(template: &Template, user: &[Named], counts: &mut TuningCounts) -> Option<Value> {
-    let names: Vec<&str> = user.iter().map(|named| named.name.as_str()).collect();
-    // Of what is asked: a model cannot know the rest.
-    let evidence = user.iter().map(|named| {
-        let Description { terms, titles } = Description::of(template, &named.journey);
-        let terms = terms.iter().map(|term| (term.as_str(), 1.0));
-        Evidence::of(template.rules(), &titles, terms)
-    });
+fn conversation(template: &Template, user: &[Curated], counts: &mut TuningCounts) -> Option<Value> {
+    let names: Vec<&str> = user.iter().map(|curated| curated.title.as_str()).collect();
+    let evidence = user.iter().map(|curated| curated.evidence(template));
     let evidence: Vec<Evidence> = evidence.collect();
     let checked = check_together(template, &names, &evidence, &[]);
     let (mut journeys, mut answers) = (Vec::new(), Vec::new());
-    for (named, name) in user.iter().zip(checked) {
+    for (curated, name) in user.iter().zip(checked) {
         match name {
             Ok(name) => {
                 let id = id(1, journeys.len());
                 answers.push(json!({"id": id, "name": name}));
                 journeys.push(Asked {
                     id,
-                    journey: &named.journey,
+                    journey: &curated.journey,
                 });
             }
             Err(rejection) => *counts.refused.entry(rejection.to_string()).or_default() += 1,
