@@ -54,7 +54,7 @@ def scored(trials, vectors, base):
     figures = {
         "names": len(trials),
         "chrf": chrf.score,
-        "chrf_interval": chrf._ci,
+        "chrf_interval": float(chrf._ci),
         "bleu": BLEU(lowercase=True).corpus_score(names, titles).score,
         "similarity": float(similarity.mean()),
         "similarity_interval": half_width(similarity),
@@ -104,7 +104,7 @@ def row(name, figures):
     def pm(key, digits):
         return f"{figures[key]:.{digits}f} ± {figures[key + '_interval']:.{digits}f}"
     cells = [name, figures["names"], pm("chrf", 1), f"{figures['bleu']:.1f}", pm("similarity", 3)]
-    if "to_base" in figures and name != "**base**":
+    if "to_base" in figures and "**base**" not in name:
         cells.append(f"{figures['to_base']:+.3f} ± {figures['to_base_interval']:.3f}")
     else:
         cells.append("")

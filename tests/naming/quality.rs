@@ -131,9 +131,9 @@ async fn collections_are_named_in_each_way_and_none_twice() {
         );
         assert!(name.ends_with(" for Beginners"), "{title}: {name}");
     }
-    // 5 calls of 8 for the base; 2 for each variant of 16, but for that of single ones.
+    // The base: of each file calls of 8, 8 and 4. Variants: 2 calls for 16 journeys, but for single ones.
     let report = endpoint.report().await;
-    assert_eq!(report["requests"], 5 + 16 + 3 * 2);
+    assert_eq!(report["requests"], 6 + 16 + 3 * 2);
     let base = by("llm")
         .into_iter()
         .filter(|line| line["setting"]["journeys_per_call"] == 8);
@@ -141,7 +141,7 @@ async fn collections_are_named_in_each_way_and_none_twice() {
         .filter(|line| line["setting"]["examples"] == 2)
         .map(|line| line["calls"].as_f64().unwrap());
     let calls: f64 = shares.sum();
-    assert!((calls - (5.0 + 2.0 * 2.0)).abs() < 1e-9, "{calls}");
+    assert!((calls - (6.0 + 2.0 * 2.0)).abs() < 1e-9, "{calls}");
 
     // What was torn off by a kill is named again, with those that were named together with it.
     let text = std::fs::read_to_string(bench.out()).unwrap();
@@ -151,7 +151,7 @@ async fn collections_are_named_in_each_way_and_none_twice() {
     assert_eq!(ways(&bench.lines()), ways(&lines));
     assert_eq!(bench.name(&endpoint), 0);
     let report = endpoint.report().await;
-    assert_eq!(report["requests"], 5 + 16 + 3 * 2 + 2);
+    assert_eq!(report["requests"], 6 + 16 + 3 * 2 + 2);
 }
 
 #[tokio::test]
@@ -168,11 +168,11 @@ async fn a_first_answer_that_is_not_used_is_on_record_though_a_later_one_is() {
         .iter()
         .filter(|line| line["setting"]["namer"] == "llm");
     let of_model: Vec<&Value> = of_model.collect();
-    // One of each question of eight.
+    // One of each question of eight, of which there are two for each file.
     let missing = of_model
         .iter()
         .filter(|line| line["rejection"] == "missing");
-    assert_eq!(missing.count(), 5);
+    assert_eq!(missing.count(), 4);
     assert!(of_model.iter().all(|line| line["name_source"] == "llm"));
 }
 
