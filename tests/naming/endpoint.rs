@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sojourn::journey::NameSource;
-use sojourn::naming::{LlmError, LlmNamer, LlmOptions};
+use sojourn::naming::{LlmError, LlmNamer, LlmOptions, Namer};
 
 use crate::llm::{Endpoint, Question, Turn, answers};
-use crate::{KEY, at_first, good, name, named, namer, namer_with, options, support, user};
+use crate::{
+    KEY, at_first, good, llm_namer, name, named, named_by, namer, namer_with, options, support,
+    user,
+};
 
 #[tokio::test]
 async fn passing_failures_are_tried_again() {
@@ -154,24 +157,22 @@ async fn an_endpoint_without_schemas_is_asked_without_one_from_then_on() {
 
 #[tokio::test]
 async fn a_parameter_that_the_model_refuses_by_name_is_left_out() {
-    let endpoint = Endpoint::start(|question: &Question| {
-        for name in ["max_tokens", "temperature"] {
-            if question.body.get(name).is_some() {
-                return Turn::Fails(400, "", format!("Unsupported parameter: '{name}'"));
-            }
+    let refused = ["max_tokens", "temperature", "n"];
+    let endpoint = Endpoint::start(move |question: &Question| {
+        let has = |name: &&str| question.body.get(*name).is_some();
+        match refused.into_iter().find(has) {
+            Some(name) => Turn::Fails(400, "", format!("Unsupported parameter: '{name}'")),
+            None => answers(question),
         }
-        answers(question)
     });
-    assert_eq!(
-        named(&endpoint, user(&["Ukulele"])).await,
-        good(&["Ukulele"])
-    );
-    assert!(
-        endpoint.questions()[2]
-            .body
-            .get("response_format")
-            .is_some()
-    );
+    let namer = llm_namer(options(&endpoint), support::PATIENCE).with_samples(2);
+    let namer = Namer::Llm(Box::new(namer));
+    let named = named_by(&namer, user(&["Ukulele"])).await;
+    assert_eq!(named, good(&["Ukulele"]));
+    let questions = endpoint.questions();
+    assert_eq!(questions.len(), 1 + refused.len());
+    let answered = questions.last().unwrap();
+    assert!(answered.body.get("response_format").is_some());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sojourn::naming::{Fallback, LlmError, Namer};
+use sojourn::naming::{Fallback, LimitOptions, LlmError, Namer};
 
 use crate::llm::{Endpoint, Question, Turn, answers};
 use crate::{KEY, good, name, named_by, namer, namer_with, options, support, user};
@@ -16,7 +16,7 @@ fn namer_of_two(first: &Endpoint, second: &Endpoint) -> Namer {
         endpoint: second.url(),
         model: "second".into(),
         api_key: Some(SECOND_KEY.into()),
-        requests_per_minute: options.requests_per_minute,
+        limits: LimitOptions::requests(options.requests_per_minute),
     });
     namer_with(options, support::PATIENCE)
 }

@@ -9,7 +9,7 @@ use super::failure::HttpFailure;
 
 /// Parameters that names can be had without. Some endpoints know no schemas, and some models refuse
 /// to be told a temperature.
-const OPTIONAL: [&str; 4] = ["response_format", "max_tokens", "temperature", "seed"];
+const OPTIONAL: [&str; 5] = ["response_format", "max_tokens", "temperature", "seed", "n"];
 
 /// Which parameters a question does without.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,11 +40,22 @@ impl Form {
         }
         let is_sent = |name: &&str| question.get(*name).is_some() && !self.left_out.contains(*name);
         let mut sent = OPTIONAL.into_iter().filter(is_sent);
-        let named = sent.clone().find(|name| failure.body.contains(name));
+        let named = sent.clone().find(|name| names(&failure.body, name));
         let name = named.or_else(|| sent.next().filter(|&name| name == OPTIONAL[0]))?;
         self.left_out.insert(name);
         Some(name)
     }
+}
+
+/// Whether a refusal names a parameter. A single letter is a name only in quotes.
+fn names(body: &str, name: &str) -> bool {
+    let is_quoted = |(at, _): (usize, &str)| {
+        let before = body[..at].ends_with(['"', '\'', '`']);
+        // A quote that stands in JSON has a backslash before it.
+        before && body[at + name.len()..].starts_with(['"', '\'', '`', '\\'])
+    };
+    body.match_indices(name)
+        .any(|found| name.len() > 1 || is_quoted(found))
 }
 
 /// The form in which this process's questions were answered, once one was.

@@ -13,7 +13,6 @@ mod retries;
 mod server;
 mod site;
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -56,7 +55,7 @@ pub(super) enum Reply {
 pub(super) struct Endpoint {
     /// In the order in which they are tried.
     servers: Vec<Server>,
-    fallback_rate: Option<NonZeroU32>,
+    fallback_limits: Option<LimitOptions>,
     patience: Patience,
 }
 
@@ -80,13 +79,13 @@ impl Endpoint {
                 second.endpoint.as_str(),
                 &second.api_key,
                 second.model.as_str(),
-                second.requests_per_minute,
+                second.limits.requests_per_minute,
             );
             servers.push(server(Role::Fallback, second)?);
         }
         Ok(Endpoint {
             servers,
-            fallback_rate: options.fallback.as_ref().map(|f| f.requests_per_minute),
+            fallback_limits: options.fallback.as_ref().map(|fallback| fallback.limits),
             patience,
         })
     }
@@ -105,15 +104,14 @@ impl Endpoint {
         }
     }
 
-    /// Shares limits with all processes that ask the same: those of the first endpoint, and of the
-    /// fallback its own, as far as it is not about money.
+    /// Shares limits with all processes that ask the same: `options` are those of the first endpoint.
+    /// The fallback has its own, but for the money of a day, which all endpoints together may cost.
     pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
         for (at, server) in self.servers.iter_mut().enumerate() {
-            let options = match self.fallback_rate {
-                Some(rate) if at > 0 => LimitOptions {
+            let options = match self.fallback_limits {
+                Some(limits) if at > 0 => LimitOptions {
                     money_per_day: options.money_per_day,
-                    prices: options.prices,
-                    ..LimitOptions::requests(rate)
+                    ..limits
                 },
                 _ => options,
             };

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::naming::limits::LimitOptions;
+
 /// How to reach a model.
 #[derive(Clone)]
 pub struct LlmOptions {
@@ -29,8 +31,8 @@ pub struct Fallback {
     pub model: String,
     /// Key that is sent as a bearer token.
     pub api_key: Option<String>,
-    /// Calls per minute that this process makes, at most.
-    pub requests_per_minute: NonZeroU32,
+    /// What all processes together may ask of it; the money of a day is that of the first endpoint.
+    pub limits: LimitOptions,
 }
 
 impl std::fmt::Debug for Fallback {
@@ -39,7 +41,7 @@ impl std::fmt::Debug for Fallback {
         f.debug_struct("Fallback")
             .field("endpoint", &without_credentials(&self.endpoint))
             .field("model", &self.model)
-            .field("requests_per_minute", &self.requests_per_minute)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
