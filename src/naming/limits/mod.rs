@@ -240,16 +240,18 @@ impl Limits {
     fn needs(&self, expected: Expected) -> Cost {
         let learnt = self.shared.learnt();
         let input = learnt.input.bound(expected.input_tokens);
+        let output = learnt.output.bound(expected.output_tokens);
+        // Of money there must be enough for whatever may come.
         let usage = Usage {
             input: input.max(expected.input_tokens),
             cached: 0,
-            output: expected.output_tokens,
+            output: output.max(expected.output_tokens),
         };
         let prices = self.shared.options.prices;
         Cost {
             requests: 1,
             input,
-            output: learnt.output.bound(expected.output_tokens),
+            output,
             money: prices.map_or(0, |prices| prices.of(usage).nanos()),
         }
     }
