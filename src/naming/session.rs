@@ -127,6 +127,9 @@ impl<'a> Session<'a> {
                 (places, taken.unwrap_or_default())
             })
             .collect();
+        if let Some(moderation) = &self.namer.moderation {
+            moderation.ready().await?;
+        }
         let question = self.namer.questions.about(self.users, groups);
         let ask = self.namer.ask(question, self.account, &mut self.counts);
         let answers = match &self.sharing {
