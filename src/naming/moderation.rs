@@ -206,8 +206,10 @@ impl Moderation {
         if !response.is_whole {
             return Err(unreadable("its answer is too long".into()));
         }
-        let Judgement { results } = serde_json::from_slice(&response.body)
-            .map_err(|error| unreadable(format!("its answer is no judgement: {error}")))?;
+        let Judgement { results } = serde_json::from_slice(&response.body).map_err(|error| {
+            let said = self.site.excerpt_of(&error, &response.body);
+            unreadable(format!("its answer is no judgement: {said}"))
+        })?;
         match results.len() == names.len() {
             true => Ok(results),
             false => Err(unreadable("its answer is not about as many names".into())),
