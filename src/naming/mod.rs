@@ -96,15 +96,9 @@ pub struct Unnamed<'a> {
     pub taken: Vec<&'a str>,
 }
 
-/// What naming some users cost.
+/// What became of the names of some users. What they cost is in the ledger of their run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NamingCounts {
-    /// Calls to the model.
-    pub calls: u64,
-    /// Tokens sent, as the endpoint counts them.
-    pub tokens_in: u64,
-    /// Tokens received, as the endpoint counts them.
-    pub tokens_out: u64,
     /// Calls whose answer was cut off at its limit of tokens.
     pub cut: u64,
     /// Journeys that the model named.
@@ -121,9 +115,6 @@ pub struct NamingCounts {
 
 impl std::ops::AddAssign for NamingCounts {
     fn add_assign(&mut self, more: NamingCounts) {
-        self.calls += more.calls;
-        self.tokens_in += more.tokens_in;
-        self.tokens_out += more.tokens_out;
         self.cut += more.cut;
         self.llm += more.llm;
         self.cached += more.cached;

@@ -6,8 +6,8 @@ use super::answer::check;
 use super::choice::choose;
 use super::endpoint::LlmError;
 use super::grounding::Evidence;
-use super::llm::LlmNamer;
-use super::questions::{Group, Place};
+use super::llm::{Answers, LlmNamer};
+use super::questions::{Group, Place, Question};
 use super::sharing::{Next, Sharing};
 use super::siblings::Siblings;
 use super::{Account, Name, Named, NamingCounts, Rejection, Unnamed};
@@ -128,16 +128,13 @@ impl<'a> Session<'a> {
             })
             .collect();
         let question = self.namer.questions.about(self.users, groups);
-        let ask = self.namer.ask(question, self.account, &mut self.counts);
-        let answers = match &self.sharing {
-            Some(sharing) => sharing.beside(ask).await?,
-            None => ask.await?,
-        };
+        let answers = self.beside(self.ask(question)).await?;
+        self.counts.cut += u64::from(answers.is_cut);
         let evidence = |&(user, journey): &Place| self.siblings[user].evidence(journey);
         let heard: Vec<&Evidence> = batch.iter().map(evidence).collect();
         let template = self.namer.questions.template();
         let checked = |(place, &evidence): (&Place, &&Evidence)| {
-            let candidates = answers.get(place).map_or(&[][..], Vec::as_slice);
+            let candidates = answers.names.get(place).map_or(&[][..], Vec::as_slice);
             let given = self.siblings[place.0].given();
             choose(template, candidates, evidence, &heard, given)
         };
@@ -145,7 +142,7 @@ impl<'a> Session<'a> {
             batch.iter().zip(&heard).map(checked).collect();
         // Before anything is kept for others.
         if let Some(moderation) = &self.namer.moderation {
-            moderation.judge(&mut checked).await?;
+            self.beside(moderation.judge(&mut checked)).await?;
         }
 
         let (mut failed, mut settled, mut left) = (Vec::new(), Vec::new(), Vec::new());
@@ -160,7 +157,7 @@ impl<'a> Session<'a> {
                 continue;
             };
             self.counts.rejected += 1;
-            tracing::debug!(%rejection, answer = ?answers.get(&place), "a name is not used");
+            tracing::debug!(%rejection, answer = ?answers.names.get(&place), "a name is not used");
             let first_clash = rejection == Rejection::Duplicate && self.clashed.insert(place);
             // What failed alone would fail again, unless it is told more; and what was not moderated
             // has been paid for once.
@@ -171,9 +168,15 @@ impl<'a> Session<'a> {
             }
             self.siblings[place.0].fail(place.1);
             match rejection {
+                // Whoever has that journey would be declined as well.
+                Rejection::Missing if answers.is_declined => settled.push((place, None)),
                 Rejection::Missing | Rejection::Unmoderated => left.push(place),
                 _ => settled.push((place, None)),
             }
+        }
+        if answers.is_of_other_model {
+            // Nothing was learnt of what the model says that others mean.
+            left.extend(settled.drain(..).map(|(place, _)| place));
         }
         let half = failed.split_off(failed.len() / 2);
         let halves = [half, failed].into_iter().filter(|half| !half.is_empty());
@@ -185,6 +188,22 @@ impl<'a> Session<'a> {
         }
         self.complete();
         Ok(())
+    }
+
+    /// Makes a call, if its names can be judged.
+    async fn ask(&self, question: Question) -> Result<Answers, LlmError> {
+        if let Some(moderation) = &self.namer.moderation {
+            moderation.ready().await?;
+        }
+        self.namer.ask(question, self.account).await
+    }
+
+    /// Lets claims last while something is done.
+    async fn beside<T>(&self, done: impl Future<Output = T>) -> T {
+        match &self.sharing {
+            Some(sharing) => sharing.beside(done).await,
+            None => done.await,
+        }
     }
 
     /// Does what is to be done with journeys whose names are shared.

@@ -38,7 +38,8 @@ async fn the_fallback_is_asked_with_its_own_model_and_key_while_the_first_endpoi
         (402, "", 1),
         (403, "not for you", 2),
         (404, "no such model", 1),
-        (429, "insufficient_quota", 1),
+        (429, "insufficient_quota", 2),
+        (429, r#"{"error":{"code":"insufficient_quota"}}"#, 1),
     ];
     for (status, body, questions) in refusals {
         let first = Endpoint::start(move |_: &Question| Turn::Fails(status, "", body.into()));
@@ -48,7 +49,7 @@ async fn the_fallback_is_asked_with_its_own_model_and_key_while_the_first_endpoi
             let names = named_by(&namer, user(&["Ukulele"])).await;
             assert_eq!(names, good(&["Ukulele"]), "{status}");
         }
-        // 400 in two forms and 403 in one, and then a harmless question likewise.
+        // 400 in two forms, 403 and words in one, and then a harmless question likewise.
         assert_eq!(first.questions().len(), questions, "{status}");
         let asked = second.questions();
         assert_eq!(asked.len(), 3, "{status}");
@@ -192,5 +193,62 @@ async fn a_question_that_times_out_is_asked_twice_and_no_more() {
     let namer = namer_with(options(&endpoint), Duration::from_millis(100));
     let error = error(&namer).await;
     assert!(matches!(error, LlmError::Busy { .. }), "{error}");
-    assert_eq!(endpoint.questions().len(), 2);
+    // And a harmless question once.
+    assert_eq!(endpoint.sizes(), [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn the_fallback_is_asked_by_all_processes_while_the_first_endpoint_wants_to_be_left_alone() {
+    let first = Endpoint::start(|_: &Question| {
+        Turn::Fails(429, "retry-after: 3600\r\n", "come tomorrow".into())
+    });
+    let second = Endpoint::start(answers);
+    let server = Server::start();
+    for _ in 0..2 {
+        let mut namer = namer_of_two(&first, &second, None);
+        let plenty = LimitOptions::requests(NonZeroU32::new(60_000).unwrap());
+        namer.share_limits(&server.connect().await, plenty);
+        let names = named_by(&namer, user(&["Ukulele"])).await;
+        assert_eq!(names, good(&["Ukulele"]));
+    }
+    assert_eq!((first.questions().len(), second.questions().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_second_account_at_the_same_endpoint_has_limits_of_its_own() {
+    let endpoint = Endpoint::start(|question: &Question| {
+        match question.authorization.as_deref() == Some(&format!("Bearer {SECOND_KEY}")) {
+            true => answers(question),
+            false => Turn::Fails(429, "retry-after: 3600\r\n", "come tomorrow".into()),
+        }
+    });
+    let mut options = options(&endpoint);
+    let plenty = LimitOptions::requests(options.requests_per_minute);
+    options.fallback = Some(Fallback {
+        endpoint: endpoint.url(),
+        model: options.model.clone(),
+        api_key: Some(SECOND_KEY.into()),
+        limits: plenty,
+    });
+    let mut namer = namer_with(options, support::PATIENCE);
+    let server = Server::start();
+    namer.share_limits(&server.connect().await, plenty);
+    let names = named_by(&namer, user(&["Ukulele"])).await;
+    assert_eq!(names, good(&["Ukulele"]));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_left_alone_though_it_says_when_to_come_back() {
+    let first = Endpoint::start(|_: &Question| {
+        Turn::Fails(503, "retry-after-ms: 1\r\n", "in a moment".into())
+    });
+    let second = Endpoint::start(answers);
+    let namer = namer_of_two(&first, &second, None);
+    let deadline = Instant::now() + support::PATIENCE;
+    while second.questions().is_empty() {
+        assert!(Instant::now() < deadline, "the fallback is never asked");
+        if let Err(error) = name(&namer, &[user(&["Ukulele"])]).await {
+            assert!(matches!(error, LlmError::Busy { .. }), "{error}");
+        }
+    }
 }

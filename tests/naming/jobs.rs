@@ -108,6 +108,32 @@ async fn a_job_waits_as_long_as_the_endpoint_asks_and_is_not_dead_however_often(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_endpoint_is_no_model_is_dead_after_six_failures() {
+    let endpoint =
+        Endpoint::start(|_: &Question| Turn::Fails(200, "", "<html>a proxy</html>".into()));
+    let server = Server::start();
+    let redis = server.connect().await;
+    let (queue, mut worker) = naming_job(&redis, namer(&endpoint)).await;
+    for failures in 0..5 {
+        let (lease, outcome) = attempt(&queue, &worker).await;
+        assert_eq!(lease.failures, failures);
+        let Outcome::Retry { error, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(error.contains("a proxy"), "{error}");
+        // The test does not wait for as long.
+        let at_once = Outcome::Retry {
+            after: Duration::ZERO,
+            error,
+        };
+        assert!(queue.settle("w", &lease, &at_once).await.unwrap());
+        worker = NamingWorker::new(&redis, namer(&endpoint));
+    }
+    let (_, outcome) = attempt(&queue, &worker).await;
+    assert!(matches!(outcome, Outcome::Dead { .. }), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_put_off_is_not_taken_before_its_time() {
     let endpoint =
         Endpoint::start(|_: &Question| Turn::Fails(503, "retry-after: 3600\r\n", "loading".into()));

@@ -12,6 +12,7 @@ mod pace;
 mod retries;
 mod server;
 mod site;
+mod trust;
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub(super) use retries::full_jitter;
 pub(super) use server::MAX_ANSWER;
 pub(super) use site::{COMPLETIONS, MODERATIONS, Site};
 
-use super::limits::{Account, LimitOptions, Limits};
+use super::limits::{Account, Denied, LimitOptions, Limits};
 use crate::connection::Redis;
 use breaker::Pass;
 use pace::Pace;
@@ -43,11 +44,30 @@ pub(super) enum Reply {
         texts: Vec<String>,
         /// One was not finished when it reached its limit of tokens.
         is_cut: bool,
-        tokens_in: u64,
-        tokens_out: u64,
+        /// A fallback has answered, by another model than the first.
+        is_of_other_model: bool,
     },
     /// The endpoint answers others, but not this one.
     Declined { reason: String },
+    /// It takes more than the limits let through at all.
+    OverLimit { reason: String },
+}
+
+impl Reply {
+    /// What becomes of a question that is not asked again as it is.
+    fn without_answer(failure: Failure) -> Result<Reply, LlmError> {
+        if failure.denied == Some(Denied::TooLarge) {
+            let Failure { reason, .. } = failure;
+            return Ok(Reply::OverLimit { reason });
+        }
+        match failure.class.policy().then {
+            Then::Split | Then::Isolate => {
+                let Failure { reason, .. } = failure;
+                Ok(Reply::Declined { reason })
+            }
+            _ => Err(failure.into()),
+        }
+    }
 }
 
 /// Where questions are sent: an endpoint, and perhaps a fallback. One per process.
@@ -107,7 +127,13 @@ impl Endpoint {
     /// Shares limits with all processes that ask the same: `options` are those of the first endpoint.
     /// The fallback has its own, but for the money of a day, which all endpoints together may cost.
     pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        let first = self.servers[0].scope();
         for (at, server) in self.servers.iter_mut().enumerate() {
+            let mut scope = server.scope();
+            if at > 0 && scope == first {
+                // Another account of the same vendor.
+                scope.push_str("-fallback");
+            }
             let options = match self.fallback_limits {
                 Some(limits) if at > 0 => LimitOptions {
                     money_per_day: options.money_per_day,
@@ -115,7 +141,7 @@ impl Endpoint {
                 },
                 _ => options,
             };
-            server.set_limits(Limits::new(redis, &server.scope(), options));
+            server.set_limits(Limits::new(redis, &scope, options));
         }
     }
 
@@ -140,17 +166,22 @@ impl Endpoint {
             }
             let is_retry = failures > 0;
             let asked = server.ask(question, account, is_retry, patience).await;
-            server.judge(pass, &asked);
+            server.judge(pass, asked.as_ref());
             let failure = match asked {
-                Ok(reply) => return Ok(reply),
+                Ok(mut reply) => {
+                    if let Reply::Answer {
+                        is_of_other_model, ..
+                    } = &mut reply
+                    {
+                        *is_of_other_model = server.has_other_model(&self.servers[0]);
+                    }
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
             let policy = failure.class.policy();
             match policy.then {
-                Then::Split | Then::Isolate => {
-                    let Failure { reason, .. } = failure;
-                    return Ok(Reply::Declined { reason });
-                }
+                Then::Split | Then::Isolate => return Reply::without_answer(failure),
                 Then::Elsewhere if self.servers.iter().all(Server::refuses) => {
                     return Err(failure.into());
                 }
@@ -162,8 +193,18 @@ impl Endpoint {
                     if asked > patience.longest_wait && self.servers.len() > 1 && failures == 1 {
                         continue;
                     }
-                    let may = failures < policy.attempts && asked <= patience.longest_wait;
-                    if !may || !server.retries.spend(Instant::now()) {
+                    if asked > patience.longest_wait {
+                        return Err(failure.into());
+                    }
+                    if failures >= policy.attempts {
+                        let found = self.find_out(server, question, account, failure).await;
+                        let then = found.class.policy().then;
+                        if then == Then::Elsewhere && !self.servers.iter().all(Server::refuses) {
+                            continue;
+                        }
+                        return Reply::without_answer(found);
+                    }
+                    if !server.retries.spend(Instant::now()) {
                         return Err(failure.into());
                     }
                     // On top of what was asked for, lest everybody come back at the same moment.
@@ -175,6 +216,29 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// What is wrong when a question has failed as often as it may: the question itself, if another is
+    /// answered, lest it stand in the way of those behind it for ever. While the endpoint is left
+    /// alone, nobody finds out.
+    async fn find_out(
+        &self,
+        server: &Server,
+        question: &Value,
+        account: &Account,
+        failure: Failure,
+    ) -> Failure {
+        let patience = &self.patience;
+        if !failure.class.may_be_the_question() {
+            return failure;
+        }
+        let Ok(pass) = server.enter(patience) else {
+            return failure;
+        };
+        let found = server.try_harmless(question, account, failure, patience);
+        let found = found.await;
+        server.judge(pass, Err(&found));
+        found
     }
 
     /// The first endpoint that lets a question through, waiting for one until `deadline`. One that

@@ -64,6 +64,8 @@ pub(in crate::naming) struct Names {
     pub model: &'static str,
     pub key: &'static str,
     pub key_file: &'static str,
+    /// Those of its limits that a single question can be over.
+    pub limits: &'static str,
 }
 
 impl Role {
@@ -75,6 +77,7 @@ impl Role {
                 model: "--model",
                 key: "SOJOURN_LLM_API_KEY",
                 key_file: "--llm-api-key-file",
+                limits: "--input-tokens-per-minute or --output-tokens-per-minute",
             },
             Role::Fallback => Names {
                 form: "chat-completions",
@@ -82,6 +85,7 @@ impl Role {
                 model: "--fallback-model",
                 key: "SOJOURN_LLM_FALLBACK_API_KEY",
                 key_file: "--fallback-api-key-file",
+                limits: "--fallback-input-tokens-per-minute or --fallback-output-tokens-per-minute",
             },
             Role::Moderation => Names {
                 form: "moderations",
@@ -89,6 +93,7 @@ impl Role {
                 model: "--moderation-model",
                 key: "SOJOURN_MODERATION_API_KEY",
                 key_file: "--moderation-api-key-file",
+                limits: "",
             },
         }
     }
