@@ -25,6 +25,7 @@ const TIMES: BatchOptions = BatchOptions {
     gather: Duration::from_millis(100),
     poll: Duration::from_millis(50),
     lease: Duration::from_secs(60),
+    settling: Duration::from_millis(100),
 };
 
 /// One user with a journey for each term.
