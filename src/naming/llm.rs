@@ -107,21 +107,19 @@ impl LlmNamer {
         self.transport.flush().await
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.transport.count_cache_hits(account, hits);
-    }
-
-    /// One call. Returns names by place, of each sample; none for what the model did not answer.
+    /// One call. Returns names by place, of each sample, none for what the model did not answer; and what
+    /// it took.
     pub(super) async fn ask(
         &self,
         question: Question,
         account: &Account,
-        counts: &mut NamingCounts,
-    ) -> Result<HashMap<Place, Vec<String>>, LlmError> {
+    ) -> Result<(HashMap<Place, Vec<String>>, NamingCounts), LlmError> {
         let Question { body, places } = question;
         let reply = self.transport.ask(&body, account).await?;
-        counts.calls += 1;
+        let mut counts = NamingCounts {
+            calls: 1,
+            ..NamingCounts::default()
+        };
         match reply {
             Reply::Answer {
                 texts,
@@ -147,11 +145,11 @@ impl LlmNamer {
                         names.entry(place).or_default().push(name);
                     }
                 }
-                Ok(names)
+                Ok((names, counts))
             }
             Reply::Declined { reason } => {
                 tracing::warn!(journeys = places.len(), %reason, "the model declined a question");
-                Ok(HashMap::new())
+                Ok((HashMap::new(), counts))
             }
         }
     }

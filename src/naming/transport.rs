@@ -33,15 +33,6 @@ impl Transport {
         }
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        match self {
-            Transport::Calls(endpoint) => endpoint.count_cache_hits(account, hits),
-            // Nothing is shared there.
-            Transport::Batches(_) => {}
-        }
-    }
-
     /// Tells the limits what is known of questions, so that the ledgers of runs are complete.
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
         match self {
