@@ -1,6 +1,8 @@
 //! Names by the provider's batches: a real endpoint process, a real Redis.
 
 mod crashes;
+mod doubts;
+mod money;
 mod outcomes;
 mod programs;
 
