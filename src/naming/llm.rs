@@ -120,11 +120,6 @@ impl LlmNamer {
         self.transport.flush().await
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.transport.count_cache_hits(account, hits);
-    }
-
     /// One call.
     pub(super) async fn ask(
         &self,

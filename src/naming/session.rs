@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use futures::future::join_all;
+
 use super::answer::check;
 use super::choice::choose;
 use super::endpoint::LlmError;
@@ -27,6 +29,8 @@ pub struct Session<'a> {
     batches: Vec<Vec<Place>>,
     sharing: Option<Sharing<'a>>,
     named: Vec<Named>,
+    /// Why no more is asked.
+    failure: Option<LlmError>,
     counts: NamingCounts,
 }
 
@@ -56,6 +60,7 @@ impl<'a> Session<'a> {
             batches: Vec::new(),
             sharing: namer.cache.as_ref().map(Sharing::new),
             named: Vec::new(),
+            failure: None,
             counts: NamingCounts::default(),
         };
         let places = users.iter().enumerate().flat_map(|(user, unnamed)| {
@@ -79,16 +84,19 @@ impl<'a> Session<'a> {
     /// Names that are final. `None` when all are given away.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Named>>, LlmError> {
         while self.named.is_empty() {
-            if let Some(batch) = self.batches.pop() {
-                let batch = self.claim(batch).await;
-                if !batch.is_empty()
-                    && let Err(error) = self.call(batch).await
-                {
-                    if let Some(sharing) = &mut self.sharing {
-                        sharing.end().await;
-                    }
-                    return Err(error);
+            if let Some(failure) = self.failure.take() {
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.end().await;
                 }
+                return Err(failure);
+            }
+            // Where an answer takes a night, all that can be asked is asked for it.
+            let batches = match self.namer.is_slow() {
+                true => std::mem::take(&mut self.batches),
+                false => self.batches.pop().into_iter().collect(),
+            };
+            if !batches.is_empty() {
+                self.call(batches).await;
                 continue;
             }
             let waited = match &mut self.sharing {
@@ -117,8 +125,32 @@ impl<'a> Session<'a> {
         batch
     }
 
-    /// Asks about a batch. What failed the checks is asked again by halves, down to single journeys.
-    async fn call(&mut self, batch: Vec<Place>) -> Result<(), LlmError> {
+    /// Asks about batches, all at once.
+    async fn call(&mut self, batches: Vec<Vec<Place>>) {
+        let mut claimed = Vec::new();
+        for batch in batches {
+            claimed.push(self.claim(batch).await);
+        }
+        claimed.retain(|batch| !batch.is_empty());
+        let asked = claimed.iter().map(|batch| {
+            let question = self.question(batch);
+            self.ask(question)
+        });
+        let asked = join_all(asked.collect::<Vec<_>>());
+        let answered = self.beside(asked).await;
+        for (batch, answered) in claimed.into_iter().zip(answered) {
+            let heard = match answered {
+                Ok(answers) => self.hear(batch, answers).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = heard {
+                self.failure = Some(failure);
+            }
+        }
+    }
+
+    /// The question about a batch.
+    fn question(&self, batch: &[Place]) -> Question {
         let groups: Vec<Group<'_>> = batch
             .chunk_by(|a, b| a.0 == b.0)
             .map(|places| {
@@ -127,8 +159,12 @@ impl<'a> Session<'a> {
                 (places, taken.unwrap_or_default())
             })
             .collect();
-        let question = self.namer.questions.about(self.users, groups);
-        let answers = self.beside(self.ask(question)).await?;
+        self.namer.questions.about(self.users, groups)
+    }
+
+    /// Takes the answers about a batch. What failed the checks is asked again by halves, down to single
+    /// journeys.
+    async fn hear(&mut self, batch: Vec<Place>, answers: Answers) -> Result<(), LlmError> {
         self.counts.cut += u64::from(answers.is_cut);
         let evidence = |&(user, journey): &Place| self.siblings[user].evidence(journey);
         let heard: Vec<&Evidence> = batch.iter().map(evidence).collect();
@@ -208,7 +244,7 @@ impl<'a> Session<'a> {
 
     /// Does what is to be done with journeys whose names are shared.
     fn follow(&mut self, next: Vec<Next>) {
-        let (mut asked, mut hits) = (Vec::new(), 0);
+        let mut asked = Vec::new();
         for next in next {
             match next {
                 Next::Ask(places) => asked.extend(places),
@@ -223,7 +259,7 @@ impl<'a> Session<'a> {
                         let template = self.namer.questions.template();
                         let checked = check(template, Some(&name), evidence, &[]);
                         match checked.and_then(|name| self.give(place, &name)) {
-                            Ok(()) => hits += 1,
+                            Ok(()) => self.counts.cached += 1,
                             Err(rejection) => {
                                 tracing::debug!(%rejection, name, "a shared name is not used");
                                 if rejection == Rejection::Duplicate {
@@ -236,8 +272,6 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        self.counts.cached += hits;
-        self.namer.count_cache_hits(self.account, hits);
         asked.sort_unstable();
         self.batches.extend(self.namer.questions.pack(&asked));
         self.complete();

@@ -62,13 +62,6 @@ impl Gate {
         }
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        if let Some(limits) = &self.limits {
-            limits.count_cache_hits(account, hits);
-        }
-    }
-
     /// Tells Redis what is known of calls.
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
         match &self.limits {

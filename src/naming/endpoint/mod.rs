@@ -117,13 +117,6 @@ impl Endpoint {
         self.patience = patience;
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        if let Some(server) = self.servers.first() {
-            server.count_cache_hits(account, hits);
-        }
-    }
-
     /// Shares limits with all processes that ask the same: `options` are those of the first endpoint.
     /// The fallback has its own, but for the money of a day, which all endpoints together may cost.
     pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {

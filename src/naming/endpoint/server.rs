@@ -89,11 +89,6 @@ impl Server {
         self.gate.set(limits, self.role == Role::Fallback);
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.gate.count_cache_hits(account, hits);
-    }
-
     /// Tells the limits what is known of calls.
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
         self.gate.flush().await

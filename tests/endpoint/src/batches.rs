@@ -56,8 +56,8 @@ impl Batches {
         format!("{kind}-{:06}", self.made)
     }
 
-    fn keep(&mut self, lines: Vec<Value>) -> Option<String> {
-        if lines.is_empty() {
+    fn keep(&mut self, lines: Vec<Value>, even_if_empty: bool) -> Option<String> {
+        if lines.is_empty() && !even_if_empty {
             return None;
         }
         let id = self.new_id("file");
@@ -240,9 +240,13 @@ pub async fn list(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response<Body>
         .collect();
     let limit = query.get("limit").and_then(|limit| limit.parse().ok());
     let limit = limit.unwrap_or(20).min(PAGE);
+    let shown_after = Duration::from_secs_f64(state.behaviour().batches.listed_after.max(0.0));
     let batches = state.batches();
     // The newest first.
-    let mut rest = batches.batches.iter().rev().peekable();
+    let rest = batches.batches.iter().rev();
+    let mut rest = rest
+        .filter(|batch| batch.began.elapsed() >= shown_after)
+        .peekable();
     if let Some(after) = query.get("after") {
         rest.by_ref().find(|batch| batch.id == *after);
     }
@@ -304,8 +308,13 @@ fn work(state: &State) {
                 continue;
             }
             match answer(state, &line["body"]) {
-                Ok(body) => done.push(json!({"custom_id": id, "error": null,
-                    "response": {"status_code": 200, "body": body}})),
+                Ok(mut body) => {
+                    if behaviour.uncounted {
+                        body["usage"] = Value::Null;
+                    }
+                    done.push(json!({"custom_id": id, "error": null,
+                    "response": {"status_code": 200, "body": body}}))
+                }
                 Err((status, body)) => failed.push(json!({"custom_id": id, "error": null,
                     "response": {"status_code": status, "body": body}})),
             }
@@ -313,8 +322,9 @@ fn work(state: &State) {
         // As real ones: in no order.
         done.reverse();
         let mut batches = state.batches();
+        let empty = behaviour.empty_files;
         let counts = [lines.len(), done.len(), failed.len()];
-        let (output, errors) = (batches.keep(done), batches.keep(failed));
+        let (output, errors) = (batches.keep(done, empty), batches.keep(failed, empty));
         let batch = &mut batches.batches[at];
         batch.counts = counts;
         batch.output = output;
