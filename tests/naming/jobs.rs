@@ -113,7 +113,7 @@ async fn a_job_whose_endpoint_is_no_model_is_dead_after_six_failures() {
         Endpoint::start(|_: &Question| Turn::Fails(200, "", "<html>a proxy</html>".into()));
     let server = Server::start();
     let redis = server.connect().await;
-    let (queue, mut worker) = naming_job(&redis, namer(&endpoint)).await;
+    let (queue, mut worker) = naming_job(&redis, namer(&endpoint), &["Ukulele"]).await;
     for failures in 0..5 {
         let (lease, outcome) = attempt(&queue, &worker).await;
         assert_eq!(lease.failures, failures);
