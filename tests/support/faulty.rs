@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::support::{Running, command, ingest, said};
 
 pub struct Faulty {
-    _process: Running,
+    process: Running,
     url: String,
     client: reqwest::Client,
 }
@@ -31,7 +31,7 @@ impl Faulty {
         let read = BufReader::new(output).read_line(&mut url);
         read.expect("a line");
         Faulty {
-            _process: Running(child),
+            process: Running(child),
             url: url.trim().to_owned(),
             client: reqwest::Client::new(),
         }
@@ -40,6 +40,10 @@ impl Faulty {
     /// What to give to `--endpoint`.
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Behaves like this from now on.
