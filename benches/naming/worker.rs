@@ -94,7 +94,7 @@ fn extract(server: &Server, folder: &Path) {
     let run = run["run"].as_str().expect("a run");
     wait_for("journeys", || {
         let status = ask(&["run", run]);
-        let is_done = status["counts"]["naming_queued"] == 2 * USERS;
+        let is_done = status["counts"]["users"] == USERS;
         is_done.then_some(())
     });
     drop(others);

@@ -35,7 +35,8 @@ pub struct Repeats {
 
 impl<'a> Workforce<'a> {
     pub fn start(server: &'a Server, calls: usize, arguments: &str) -> Workforce<'a> {
-        let arguments = format!("name --concurrency {calls} {arguments}");
+        // That workers die with a job says nothing of it here.
+        let arguments = format!("name --concurrency {calls} --max-crashes 1000 {arguments}");
         let mut workforce = Workforce {
             server,
             arguments: arguments.split(' ').map(str::to_owned).collect(),
