@@ -1,8 +1,10 @@
 //! One naming worker, the real program, with a backlog of jobs.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sojourn::job::USERS_PER_NAME_JOB;
 use sojourn::naming::{Account, LlmNamer, LlmOptions, Namer, Unnamed};
 use sojourn::run::RunId;
 use sojourn::store::JourneyReader;
@@ -10,7 +12,7 @@ use sojourn::store::JourneyReader;
 use crate::cost::{Cost, Moment};
 use crate::faulty::{Faulty, distinct_dataset};
 use crate::llm::{Endpoint, answers};
-use crate::support::{Running, Server, command, json, said, wait_for, wait_for_async};
+use crate::support::{PATIENCE, Running, Server, command, json, said, wait_for};
 use crate::{CONCURRENCY, JOURNEYS_PER_CALL, plain};
 
 /// Users with two journeys each.
@@ -22,6 +24,9 @@ const ASKED_PLAINLY: u64 = 800;
 /// What is measured: from when the first part of the names is there until little is left.
 const FROM: u64 = 2 * USERS / 10;
 const UNTIL: u64 = 2 * USERS * 9 / 10;
+
+/// How often the endpoint is asked how far it is: seldom, as its books take a while to read.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What it took, each for the same names.
 pub struct Measured {
@@ -49,12 +54,16 @@ pub async fn measure() -> Measured {
     let worker = Running::start("sojourn-worker", &arguments.concat(), &server);
     let processes = [worker.0.id(), endpoint.pid(), server.nodes[0].pid()];
     let named = async |wanted: u64| {
-        wait_for_async("names", async || {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
             let report = endpoint.report().await;
             let named = report["journeys"]["named"].as_u64().expect("a number");
-            (named >= wanted).then(|| Moment::of(named, &processes))
-        })
-        .await
+            if named >= wanted {
+                return Moment::of(named, &processes);
+            }
+            assert!(Instant::now() < deadline, "waited too long for names");
+            tokio::time::sleep(LOOK).await;
+        }
     };
     let from = named(FROM).await;
     let costs = named(UNTIL).await.since(&from);
@@ -74,7 +83,7 @@ pub async fn measure() -> Measured {
 
 /// Leaves jobs of everybody's journeys for a naming worker, and nobody else at work.
 fn extract(server: &Server, folder: &Path) {
-    let dataset = distinct_dataset(folder, USERS);
+    let dataset = distinct_dataset(folder, USERS, USERS_PER_NAME_JOB as u64);
     let others = [
         Running::start("sojourn", &["serve", "--naming-backlog", "1000000"], server),
         Running::start("sojourn-worker", &["extract"], server),
@@ -100,7 +109,7 @@ fn extract(server: &Server, folder: &Path) {
     drop(others);
 }
 
-/// Writes the questions that a worker asks about some users.
+/// Writes the questions that a worker asks about some users, one a line.
 async fn write_questions(server: &Server, file: &Path) {
     let endpoint = Endpoint::start(answers);
     let namer = LlmNamer::new(LlmOptions {

@@ -128,7 +128,7 @@ async fn use_up(limit: &Limit) {
     }));
     let server = Server::start_single_with(&[]);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let dataset = distinct_dataset(folder.path(), users());
+    let dataset = distinct_dataset(folder.path(), users(), 10);
     let site = Site::on(&server);
     let _others = [
         Process::start(Role::Scheduler, &site, &[]),

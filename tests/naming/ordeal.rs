@@ -131,7 +131,7 @@ async fn no_journey_is_lost_and_none_paid_twice_but_for_calls_of_killed_workers(
     let endpoint = Faulty::start(&behaviour(&now_and_then()));
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let dataset = distinct_dataset(folder.path(), users());
+    let dataset = distinct_dataset(folder.path(), users(), 10);
     let _processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),

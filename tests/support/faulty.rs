@@ -62,8 +62,8 @@ impl Faulty {
     }
 }
 
-/// A dataset of users with two journeys each, of which no two are alike.
-pub fn distinct_dataset(folder: &Path, users: u64) -> String {
+/// A dataset of users with two journeys each, of which no two are alike; so many users in a shard.
+pub fn distinct_dataset(folder: &Path, users: u64, users_per_shard: u64) -> String {
     let mut items = String::from("item_id,title,description\n");
     let mut interactions = String::from("user_id,item_id,timestamp,weight\n");
     for user in 0..users {
@@ -80,7 +80,8 @@ pub fn distinct_dataset(folder: &Path, users: u64) -> String {
     std::fs::write(folder.join("items.csv"), items).expect("room on disk");
     std::fs::write(folder.join("interactions.csv"), interactions).expect("room on disk");
     let out = folder.join("dataset");
-    let output = ingest(folder, &out, &["--users-per-shard", "10"]);
+    let users_per_shard = users_per_shard.to_string();
+    let output = ingest(folder, &out, &["--users-per-shard", &users_per_shard]);
     assert!(output.status.success(), "{}", said(&output));
     out.display().to_string()
 }
