@@ -120,15 +120,17 @@ impl NamingWorker {
             };
             named.sort_by_key(|named| named.user);
             let named: Vec<&[Named]> = named.chunk_by(|a, b| a.user == b.user).collect();
-            let names: Vec<(String, Epoch, Vec<NewName>)> = named
+            let names: Vec<(&str, Epoch, Vec<NewName<'_>>)> = named
                 .iter()
                 .map(|named| {
                     let Waiting { asked, stored } = &users[named[0].user];
                     let journeys = &unnamed[named[0].user].journeys;
-                    let names = named
-                        .iter()
-                        .map(|named| new_name(journeys[named.journey], named));
-                    (asked.user.clone(), stored.meta.epoch, names.collect())
+                    let names = named.iter().map(|named| NewName {
+                        journey: journeys[named.journey],
+                        name: &named.name.name,
+                        source: named.name.source,
+                    });
+                    (asked.user.as_str(), stored.meta.epoch, names.collect())
                 })
                 .collect();
             let mut patience = patience.lock().await;
@@ -152,14 +154,6 @@ impl NamingWorker {
         }
         Ok(changed)
     }
-}
-
-fn new_name(before: &Journey, named: &Named) -> NewName {
-    let mut after = before.clone();
-    after.name.clone_from(&named.name.name);
-    after.name_source = named.name.source;
-    let before = before.clone();
-    NewName { before, after }
 }
 
 impl NamingWorker {

@@ -191,8 +191,8 @@ fn conversation(template: &Template, user: &[Named], counts: &mut TuningCounts) 
     // Of what is asked: a model cannot know the rest.
     let evidence = user.iter().map(|named| {
         let Description { terms, titles } = Description::of(template, &named.journey);
-        let terms = terms.iter().map(|term| (term.as_str(), 1.0));
-        Evidence::of(template.rules(), &titles, terms)
+        let terms = terms.iter().map(|term| (&**term, 1.0));
+        Evidence::of(template.rules(), titles.iter().map(|title| &**title), terms)
     });
     let evidence: Vec<Evidence> = evidence.collect();
     let checked = check_together(template, &names, &evidence, &[]);
@@ -222,7 +222,7 @@ fn conversation(template: &Template, user: &[Named], counts: &mut TuningCounts) 
     let instructions = template.prefix().first();
     Some(json!({"messages": [
         instructions,
-        {"role": "user", "content": question(template, &[user]).to_string()},
+        {"role": "user", "content": question(template, &[user])},
         {"role": "assistant", "content": json!({"names": answers}).to_string()},
     ]}))
 }

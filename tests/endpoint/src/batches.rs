@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::behaviour::{On, What};
+use crate::books::Call;
 use crate::model::Question;
 use crate::state::State;
 use crate::{fails, goes_wrong, says};
@@ -300,6 +301,10 @@ fn work(state: &State) {
             .collect();
         let most = behaviour.expires_after.unwrap_or(usize::MAX);
         let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let call = Call {
+            caller: state.batches().batches[at].id.as_str().into(),
+            number: 0,
+        };
         for (number, line) in lines.iter().enumerate() {
             let id = &line["custom_id"];
             if number >= most {
@@ -307,7 +312,7 @@ fn work(state: &State) {
                     "error": {"code": "batch_expired", "message": "not done in time"}}));
                 continue;
             }
-            match answer(state, &line["body"]) {
+            match answer(state, &call, &line["body"]) {
                 Ok(mut body) => {
                     if behaviour.uncounted {
                         body["usage"] = Value::Null;
@@ -337,7 +342,7 @@ fn work(state: &State) {
 }
 
 /// One line's answer.
-fn answer(state: &State, body: &Value) -> Result<Value, (u16, Value)> {
+fn answer(state: &State, call: &Call, body: &Value) -> Result<Value, (u16, Value)> {
     let question = Question::read(body);
     let wrong = state.fault(On::Line, Some(&question));
     let error = |status: u16, code: &str| Err((status, json!({"error": {"code": code}})));
@@ -351,6 +356,6 @@ fn answer(state: &State, body: &Value) -> Result<Value, (u16, Value)> {
     let answer = question.answer(wrong.as_ref());
     let mut books = state.books();
     books.bill([question.tokens, question.cached_tokens, answer.tokens]);
-    books.name(answer.named);
+    books.name(call, answer.named);
     Ok(answer.completion)
 }
