@@ -77,7 +77,7 @@ $(TOOLS)/valkey:
 	scripts/install-valkey
 
 # The programs that the suite has built: what counts is how long they are broken, not how fast they are.
-soak: nextest redis ## Break processes, servers and networks for 40 minutes, and print the figures
+soak: nextest redis ## Break processes, servers and networks for 45 minutes, and print the figures
 	cargo build --workspace --bins --tests --locked
 	rm -rf target/faults
 	status=0; \

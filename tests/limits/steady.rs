@@ -1,5 +1,5 @@
-//! How much of a limit can be used. Takes minutes, and a machine that is not busy
-//! with anything else: `cargo nextest run --test limits --run-ignored only --no-capture`.
+//! How much of a limit can be used. Takes minutes, and a machine that is not busy with anything else:
+//! `cargo nextest run --test limits --run-ignored only --no-capture`.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
