@@ -87,6 +87,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "price-input",
                     "price-cached",
                     "price-output",
+                    "moderated",
                     "shards",
                     "seed",
                     "cache",
