@@ -113,14 +113,14 @@ impl Keys {
         format!("{}:{{{question}}}:batched", self.prefix)
     }
 
-    /// Is there when the answer to such a question is in a ledger.
-    pub fn paid_question(&self, question: impl Display) -> String {
-        format!("{}:{{{question}}}:batched:paid", self.prefix)
-    }
-
     /// Hash of a batch of questions: who creates it at the provider, and as what.
     pub fn batch(&self, token: impl Display) -> String {
         format!("{}:{{llm}}:batch:{token}", self.prefix)
+    }
+
+    /// Hash of what questions of such a batch may cost, until that is settled.
+    pub fn batch_costs(&self, token: impl Display) -> String {
+        format!("{}:{{llm}}:batch:{token}:costs", self.prefix)
     }
 
     /// Hash of what was lately asked of a model endpoint, by all processes together; `scope` tells

@@ -80,6 +80,32 @@ async fn a_job_is_handed_out_once_and_counted_once() {
 }
 
 #[tokio::test]
+async fn what_was_done_of_a_job_before_it_failed_is_counted_once() {
+    let server = Server::start();
+    let (_redis, queue) = queue(&server).await;
+    enqueue(&queue, &run(), Lane::Low, &["a"]).await;
+    let partly = |end| Outcome::Partly(vec![("users", 3)], Box::new(end));
+    let retry = Outcome::Retry {
+        after: Duration::ZERO,
+        error: "no disk".into(),
+    };
+    let dead = Outcome::Dead {
+        error: "no disk".into(),
+    };
+    for (number, end) in [retry, Outcome::Release, dead].into_iter().enumerate() {
+        let lease = take(&queue, "w", LEASE).await.unwrap();
+        let outcome = partly(end);
+        assert!(queue.settle("w", &lease, &outcome).await.unwrap());
+        assert!(!queue.settle("w", &lease, &outcome).await.unwrap());
+        let standing = queue.standing(&run()).await.unwrap();
+        assert_eq!(standing.count("users"), 3 * (number as u64 + 1));
+    }
+    let standing = queue.standing(&run()).await.unwrap();
+    let counts = (standing.count("retried"), standing.count("dead"));
+    assert_eq!((standing.pending, counts), (0, (1, 1)));
+}
+
+#[tokio::test]
 async fn a_job_that_was_done_under_another_entry_is_not_tried_again() {
     let server = Server::start();
     let (redis, queue) = queue(&server).await;

@@ -145,35 +145,26 @@ async fn names_go_only_to_the_state_of_the_journey_that_was_named() {
     let writer = JourneyWriter::new(&redis);
     let before = journey("j", "Ukulele");
     write(&redis, result("ann", 3, 1, 1, vec![before.clone()])).await;
-    let name = |before: &Journey, name: &str| {
-        let mut after = before.clone();
-        after.name = name.into();
-        after.name_source = NameSource::Llm;
-        NewName {
-            before: before.clone(),
-            after,
-        }
+    let named = async |epoch: u64, journey: &Journey, name: &str| {
+        let name = NewName {
+            journey,
+            name,
+            source: NameSource::Llm,
+        };
+        let names = [("ann", Epoch(epoch), vec![name])];
+        writer.write_names(&names).await.unwrap()[0]
     };
-    let named = async |epoch: u64, new: NewName| {
-        writer
-            .write_names(&[("ann".to_owned(), Epoch(epoch), vec![new])])
-            .await
-            .unwrap()[0]
-    };
-    assert_eq!(named(2, name(&before, "Of another run")).await, 0);
+    assert_eq!(named(2, &before, "Of another run").await, 0);
     let mut other = before.clone();
     other.signature = "ffff".into();
-    assert_eq!(named(3, name(&other, "Of another state")).await, 0);
+    assert_eq!(named(3, &other, "Of another state").await, 0);
     let mut missing = before.clone();
     missing.id = "gone".into();
-    assert_eq!(
-        named(3, name(&missing, "Of a journey that is gone")).await,
-        0
-    );
+    assert_eq!(named(3, &missing, "Of a journey that is gone").await, 0);
 
-    assert_eq!(named(3, name(&before, "Fingerstyle Ukulele")).await, 1);
+    assert_eq!(named(3, &before, "Fingerstyle Ukulele").await, 1);
     assert_eq!(
-        named(3, name(&before, "Twice")).await,
+        named(3, &before, "Twice").await,
         0,
         "it was named in between"
     );

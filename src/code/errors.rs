@@ -215,7 +215,7 @@ impl Coded for LlmError {
             LlmError::InvalidEndpoint { .. } | LlmError::InvalidKey => Code::Usage,
             LlmError::Busy { .. } => Code::ModelBusy,
             LlmError::Unreadable { .. } => Code::NoModel,
-            LlmError::Refused { .. } => Code::ModelRefuses,
+            LlmError::Refused { .. } | LlmError::OverLimit { .. } => Code::ModelRefuses,
             LlmError::OverBudget { .. } | LlmError::Unpriced => Code::OverBudget,
         }
     }

@@ -145,10 +145,11 @@ pub(super) fn check(
     if !journey.scripts.fit(name, template.locale()) {
         return Err(Rejection::Script);
     }
-    if rules.telling_words(name).is_empty() {
+    let words = rules.telling_words(name);
+    if words.is_empty() {
         return Err(Rejection::Generic);
     }
-    if !is_grounded(name, template, journey, heard) {
+    if !is_grounded(words, template, journey, heard) {
         return Err(Rejection::Ungrounded);
     }
     Ok(name.to_owned())

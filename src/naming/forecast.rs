@@ -79,6 +79,13 @@ impl Forecaster {
         self.forecast
     }
 
+    /// Of the names that are kept, only those count that a moderation endpoint let pass.
+    #[must_use]
+    pub fn with_moderation(mut self) -> Forecaster {
+        self.questions = self.questions.with_moderation();
+        self
+    }
+
     /// Adds a naming job.
     ///
     /// # Errors

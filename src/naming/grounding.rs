@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::script::Scripts;
 use super::template::{Rules, Template};
@@ -41,28 +41,38 @@ pub(super) struct Evidence {
 struct Support {
     /// How many titles have it.
     titles: usize,
+    /// The one of them that was counted last: one that has it twice counts once.
+    last_title: Option<usize>,
     /// Weight of the heaviest term that has it.
     term: Option<f32>,
 }
 
+impl Support {
+    fn add_title(&mut self, number: usize) {
+        if self.last_title.replace(number) != Some(number) {
+            self.titles += 1;
+        }
+    }
+}
+
 impl Evidence {
     pub(super) fn of_journey(rules: &Rules, journey: &Journey) -> Evidence {
+        let titles = journey.titles.iter().map(String::as_str);
         let terms = journey.terms.iter();
         let terms = terms.map(|term| (term.term.as_str(), term.weight));
-        Evidence::of(rules, &journey.titles, terms)
+        Evidence::of(rules, titles, terms)
     }
 
     /// Of titles, and of terms with their weights.
     pub(super) fn of<'a>(
         rules: &Rules,
-        titles: &'a [String],
+        titles: impl Iterator<Item = &'a str> + Clone,
         terms: impl Iterator<Item = (&'a str, f32)> + Clone,
     ) -> Evidence {
         let mut words: FxHashMap<Arc<str>, Support> = FxHashMap::default();
-        for title in titles {
-            let stems = rules.telling_words(title).into_iter().map(|word| word.stem);
-            for stem in stems.collect::<FxHashSet<Arc<str>>>() {
-                words.entry(stem).or_default().titles += 1;
+        for (number, title) in titles.clone().enumerate() {
+            for word in rules.telling_words(title) {
+                words.entry(word.stem).or_default().add_title(number);
             }
         }
         for (term, weight) in terms.clone() {
@@ -71,11 +81,10 @@ impl Evidence {
                 support.term = Some(support.term.map_or(weight, |other| other.max(weight)));
             }
         }
-        let texts = titles.iter().map(String::as_str);
         Evidence {
             words,
-            titles: titles.len(),
-            scripts: Scripts::of(texts.chain(terms.map(|(term, _)| term))),
+            titles: titles.clone().count(),
+            scripts: Scripts::of(titles.chain(terms.map(|(term, _)| term))),
         }
     }
 
@@ -100,23 +109,20 @@ impl Evidence {
     }
 }
 
-/// Whether a journey supports a name that was given in a call about these journeys.
+/// Whether a journey supports a name of these words that was given in a call about these journeys.
 ///
 /// A name in the language of a locale may be a translation, none of whose words is the journey's.
 /// It is held to the other rules: no word of a single title without more that are supported, and
 /// none of another journey or of an example.
 pub(super) fn is_grounded(
-    name: &str,
+    words: Vec<Word>,
     template: &Template,
     journey: &Evidence,
     heard: &[&Evidence],
 ) -> bool {
     let rules = template.rules();
     let is_supported = |word: &Word| journey.supports(word);
-    let (supported, others): (Vec<Word>, Vec<Word>) = rules
-        .telling_words(name)
-        .into_iter()
-        .partition(is_supported);
+    let (supported, others): (Vec<Word>, Vec<Word>) = words.into_iter().partition(is_supported);
     let supported = apart(Vec::new(), supported);
     let mut others = apart(supported.clone(), others).split_off(supported.len());
     others.retain(|word| !rules.fits_anything(word));
@@ -161,7 +167,8 @@ mod tests {
         let journeys = journeys.iter().map(|journey| evidence(template, journey));
         let evidence: Vec<Evidence> = journeys.collect();
         let heard: Vec<&Evidence> = evidence.iter().collect();
-        is_grounded(name, template, heard[0], &heard)
+        let words = template.rules().telling_words(name);
+        is_grounded(words, template, heard[0], &heard)
     }
 
     fn holds(name: &str, journey: &Journey) -> bool {

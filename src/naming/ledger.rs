@@ -30,8 +30,6 @@ pub struct LedgerEntry {
     pub retries: u64,
     /// Calls to the endpoint that stands in for the first.
     pub fallback_calls: u64,
-    /// Names that needed no call.
-    pub cache_hits: u64,
     /// What it may cost, as workers are told.
     #[serde(skip)]
     pub budget: Option<Money>,
@@ -63,7 +61,6 @@ impl LedgerEntry {
             money: Money::from_nanos(count("money")),
             retries: count("retries"),
             fallback_calls: count("fallback_calls"),
-            cache_hits: count("cache_hits"),
             budget: number("budget").map(Money::from_nanos),
             exhausted: match fields.get("exhausted").map(String::as_str) {
                 Some("run") => Some(Exhausted::Run),

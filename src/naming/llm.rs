@@ -7,9 +7,10 @@ use super::batch::{BatchOptions, Batches};
 use super::cache::{CacheOptions, NameCache};
 use super::endpoint::{Endpoint, LlmError, LlmOptions, Patience, Reply};
 use super::limits::{Account, LimitOptions};
+use super::money::Usage;
 use super::questions::{Place, Question, Questions};
 use super::transport::Transport;
-use super::{Moderation, NamingCounts, Template};
+use super::{Moderation, Template};
 use crate::connection::Redis;
 
 /// Asks a model for names.
@@ -19,6 +20,21 @@ pub struct LlmNamer {
     pub(super) questions: Questions,
     pub(super) moderation: Option<Moderation>,
     pub(super) cache: Option<NameCache>,
+}
+
+/// What a call came to.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// By place, of each sample; none for what the model did not answer.
+    pub names: HashMap<Place, Vec<String>>,
+    /// An answer was cut off at its limit of tokens.
+    pub is_cut: bool,
+    /// The question is one that is not answered.
+    pub is_declined: bool,
+    /// Another model has answered than the one that journeys are signed with.
+    pub is_of_other_model: bool,
+    /// What it took, as far as the endpoint says so.
+    pub usage: Usage,
 }
 
 impl LlmNamer {
@@ -107,52 +123,47 @@ impl LlmNamer {
         self.transport.flush().await
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.transport.count_cache_hits(account, hits);
-    }
-
-    /// One call. Returns names by place, of each sample; none for what the model did not answer.
+    /// One call.
     pub(super) async fn ask(
         &self,
         question: Question,
         account: &Account,
-        counts: &mut NamingCounts,
-    ) -> Result<HashMap<Place, Vec<String>>, LlmError> {
+    ) -> Result<Answers, LlmError> {
         let Question { body, places } = question;
-        let reply = self.transport.ask(&body, account).await?;
-        counts.calls += 1;
-        match reply {
+        let journeys = places.len();
+        let mut answers = Answers::default();
+        match self.transport.ask(&body, account).await? {
             Reply::Answer {
                 texts,
                 is_cut,
-                tokens_in,
-                tokens_out,
-                ..
+                is_of_other_model,
+                usage,
             } => {
-                counts.tokens_in += tokens_in;
-                counts.tokens_out += tokens_out;
                 if is_cut {
                     // What is missing fails the checks, and is asked again in smaller calls.
-                    counts.cut += 1;
                     tracing::warn!(
-                        journeys = places.len(),
-                        tokens_out,
+                        journeys,
                         "the model's answer was cut off at its limit of tokens"
                     );
                 }
-                let mut names: HashMap<Place, Vec<String>> = HashMap::new();
+                answers.is_cut = is_cut;
+                answers.is_of_other_model = is_of_other_model;
+                answers.usage = usage.unwrap_or_default();
                 for (id, name) in texts.iter().flat_map(|text| parse(text)) {
                     if let Some(&place) = places.get(&id) {
-                        names.entry(place).or_default().push(name);
+                        answers.names.entry(place).or_default().push(name);
                     }
                 }
-                Ok(names)
             }
-            Reply::Declined { reason } => {
-                tracing::warn!(journeys = places.len(), %reason, "the model declined a question");
-                Ok(HashMap::new())
+            // No smaller one can be asked; and none of the journeys of others could.
+            Reply::OverLimit { reason } if journeys == 1 => {
+                return Err(LlmError::OverLimit { reason });
+            }
+            Reply::Declined { reason } | Reply::OverLimit { reason } => {
+                tracing::warn!(journeys, %reason, "the model declined a question");
+                answers.is_declined = true;
             }
         }
+        Ok(answers)
     }
 }

@@ -105,14 +105,15 @@ pub struct Unnamed<'a> {
     pub taken: Vec<&'a str>,
 }
 
-/// What naming some users cost.
+/// What became of the names of some users. What attempts have cost, those that failed too, is in the
+/// ledger of their run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NamingCounts {
-    /// Calls to the model.
-    pub calls: u64,
-    /// Tokens sent, as the endpoint counts them.
+    /// Questions that came to an end, by an answer or without.
+    pub questions: u64,
+    /// Tokens of those that were answered.
     pub tokens_in: u64,
-    /// Tokens received, as the endpoint counts them.
+    /// Tokens of their answers.
     pub tokens_out: u64,
     /// Calls whose answer was cut off at its limit of tokens.
     pub cut: u64,
@@ -130,7 +131,7 @@ pub struct NamingCounts {
 
 impl std::ops::AddAssign for NamingCounts {
     fn add_assign(&mut self, more: NamingCounts) {
-        self.calls += more.calls;
+        self.questions += more.questions;
         self.tokens_in += more.tokens_in;
         self.tokens_out += more.tokens_out;
         self.cut += more.cut;

@@ -1,18 +1,24 @@
 //! A second opinion on names, from an endpoint of the OpenAI moderations form.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::Rejection;
 use super::endpoint::{
     Class, Failure, LlmError, MAX_ANSWER, MODERATIONS, Patience, Role, Site, Then, full_jitter,
 };
+use crate::backoff::jittered;
 
 /// Attempts at one request before its names are given up.
 const ATTEMPTS: u32 = 4;
+
+/// A name that is judged to see whether names are judged.
+const HARMLESS: &str = "Sourdough Bread";
 
 /// How to reach it.
 #[derive(Clone)]
@@ -31,6 +37,8 @@ pub struct Moderation {
     site: Site,
     model: Option<String>,
     patience: Patience,
+    /// Until when nobody tries it, if it did not answer when it was last asked.
+    down_until: Mutex<Option<Instant>>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +69,7 @@ impl Moderation {
             site: Site::new(Role::Moderation, &options.endpoint, options.api_key)?,
             model: options.model,
             patience: Moderation::PATIENCE,
+            down_until: Mutex::default(),
         })
     }
 
@@ -69,6 +78,44 @@ impl Moderation {
     pub fn with_patience(mut self, patience: Patience) -> Moderation {
         self.patience = patience;
         self
+    }
+
+    /// Whether names are judged at present: those that nobody judges are paid for in vain. One that
+    /// did not answer is asked about a name that costs nothing, once it has had its time.
+    ///
+    /// # Errors
+    /// When it is busy or away, or refuses whatever is asked.
+    pub(super) async fn ready(&self) -> Result<(), LlmError> {
+        let Some(until) = *self.down_until() else {
+            return Ok(());
+        };
+        let wait = until.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            return Err(away(wait, "it did not answer when it was last asked"));
+        }
+        match self.attempt(&[HARMLESS]).await {
+            Ok(_) => {
+                *self.down_until() = None;
+                Ok(())
+            }
+            Err(failure) if failure.class.policy().then == Then::Elsewhere => Err(failure.into()),
+            Err(failure) => Err(away(self.leave_alone(&failure), &failure.reason)),
+        }
+    }
+
+    /// Nobody tries it for as long as it wants, or for the longest wait.
+    fn leave_alone(&self, failure: &Failure) -> Duration {
+        let wait = failure.retry_after.unwrap_or_default();
+        let wait = wait.max(jittered(self.patience.longest_wait));
+        *self.down_until() = Instant::now().checked_add(wait);
+        wait
+    }
+
+    /// A time is replaced in one step, so whoever panicked left a whole one.
+    fn down_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.down_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rejects those names that are unsafe, and all of them if nobody says so after some attempts.
@@ -88,7 +135,9 @@ impl Moderation {
             Err(failure) if failure.class.policy().then == Then::Elsewhere => {
                 return Err(failure.into());
             }
-            Err(Failure { reason, .. }) => {
+            Err(failure) => {
+                self.leave_alone(&failure);
+                let reason = failure.reason;
                 let names_lost = asked.len();
                 tracing::warn!(
                     reason,
@@ -157,11 +206,21 @@ impl Moderation {
         if !response.is_whole {
             return Err(unreadable("its answer is too long".into()));
         }
-        let Judgement { results } = serde_json::from_slice(&response.body)
-            .map_err(|error| unreadable(format!("its answer is no judgement: {error}")))?;
+        let Judgement { results } = serde_json::from_slice(&response.body).map_err(|error| {
+            let said = self.site.excerpt_of(&error, &response.body);
+            unreadable(format!("its answer is no judgement: {said}"))
+        })?;
         match results.len() == names.len() {
             true => Ok(results),
             false => Err(unreadable("its answer is not about as many names".into())),
         }
+    }
+}
+
+/// Why no names are asked for.
+fn away(wait: Duration, why: &str) -> LlmError {
+    LlmError::Busy {
+        reason: format!("nobody would judge its names, as the moderation endpoint is away: {why}"),
+        retry_after: Some(wait),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::future::join_all;
+
 use super::answer::check;
 use super::choice::choose;
 use super::endpoint::LlmError;
 use super::grounding::Evidence;
-use super::llm::LlmNamer;
-use super::questions::{Group, Place};
+use super::llm::{Answers, LlmNamer};
+use super::questions::{Group, Place, Question};
 use super::sharing::{Next, Sharing};
 use super::siblings::Siblings;
 use super::{Account, Name, Named, NamingCounts, Rejection, Unnamed};
@@ -29,6 +31,8 @@ pub struct Session<'a> {
     batches: Vec<Vec<Place>>,
     sharing: Option<Sharing<'a>>,
     named: Vec<Named>,
+    /// Why no more is asked.
+    failure: Option<LlmError>,
     counts: NamingCounts,
 }
 
@@ -59,6 +63,7 @@ impl<'a> Session<'a> {
             batches: Vec::new(),
             sharing: namer.cache.as_ref().map(Sharing::new),
             named: Vec::new(),
+            failure: None,
             counts: NamingCounts::default(),
         };
         let places = users.iter().enumerate().flat_map(|(user, unnamed)| {
@@ -82,16 +87,19 @@ impl<'a> Session<'a> {
     /// Names that are final. `None` when all are given away.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Named>>, LlmError> {
         while self.named.is_empty() {
-            if let Some(batch) = self.batches.pop() {
-                let batch = self.claim(batch).await;
-                if !batch.is_empty()
-                    && let Err(error) = self.call(batch).await
-                {
-                    if let Some(sharing) = &mut self.sharing {
-                        sharing.end().await;
-                    }
-                    return Err(error);
+            if let Some(failure) = self.failure.take() {
+                if let Some(sharing) = &mut self.sharing {
+                    sharing.end().await;
                 }
+                return Err(failure);
+            }
+            // Where an answer takes a night, all that can be asked is asked for it.
+            let batches = match self.namer.is_slow() {
+                true => std::mem::take(&mut self.batches),
+                false => self.batches.pop().into_iter().collect(),
+            };
+            if !batches.is_empty() {
+                self.call(batches).await;
                 continue;
             }
             let waited = match &mut self.sharing {
@@ -120,8 +128,32 @@ impl<'a> Session<'a> {
         batch
     }
 
-    /// Asks about a batch. What failed the checks is asked again by halves, down to single journeys.
-    async fn call(&mut self, batch: Vec<Place>) -> Result<(), LlmError> {
+    /// Asks about batches, all at once.
+    async fn call(&mut self, batches: Vec<Vec<Place>>) {
+        let mut claimed = Vec::new();
+        for batch in batches {
+            claimed.push(self.claim(batch).await);
+        }
+        claimed.retain(|batch| !batch.is_empty());
+        let asked = claimed.iter().map(|batch| {
+            let question = self.question(batch);
+            self.ask(question)
+        });
+        let asked = join_all(asked.collect::<Vec<_>>());
+        let answered = self.beside(asked).await;
+        for (batch, answered) in claimed.into_iter().zip(answered) {
+            let heard = match answered {
+                Ok(answers) => self.hear(batch, answers).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = heard {
+                self.failure = Some(failure);
+            }
+        }
+    }
+
+    /// The question about a batch.
+    fn question(&self, batch: &[Place]) -> Question {
         let groups: Vec<Group<'_>> = batch
             .chunk_by(|a, b| a.0 == b.0)
             .map(|places| {
@@ -130,17 +162,21 @@ impl<'a> Session<'a> {
                 (places, taken.unwrap_or_default())
             })
             .collect();
-        let question = self.namer.questions.about(self.users, groups);
-        let ask = self.namer.ask(question, self.account, &mut self.counts);
-        let answers = match &self.sharing {
-            Some(sharing) => sharing.beside(ask).await?,
-            None => ask.await?,
-        };
+        self.namer.questions.about(self.users, groups)
+    }
+
+    /// Takes the answers about a batch. What failed the checks is asked again by halves, down to single
+    /// journeys.
+    async fn hear(&mut self, batch: Vec<Place>, answers: Answers) -> Result<(), LlmError> {
+        self.counts.cut += u64::from(answers.is_cut);
+        self.counts.questions += 1;
+        self.counts.tokens_in += answers.usage.input;
+        self.counts.tokens_out += answers.usage.output;
         let evidence = |&(user, journey): &Place| self.siblings[user].evidence(journey);
         let heard: Vec<&Evidence> = batch.iter().map(evidence).collect();
         let template = self.namer.questions.template();
         let checked = |(place, &evidence): (&Place, &&Evidence)| {
-            let candidates = answers.get(place).map_or(&[][..], Vec::as_slice);
+            let candidates = answers.names.get(place).map_or(&[][..], Vec::as_slice);
             let given = self.siblings[place.0].given();
             choose(template, candidates, evidence, &heard, given)
         };
@@ -148,7 +184,7 @@ impl<'a> Session<'a> {
             batch.iter().zip(&heard).map(checked).collect();
         // Before anything is kept for others.
         if let Some(moderation) = &self.namer.moderation {
-            moderation.judge(&mut checked).await?;
+            self.beside(moderation.judge(&mut checked)).await?;
         }
 
         let (mut failed, mut settled, mut left) = (Vec::new(), Vec::new(), Vec::new());
@@ -164,7 +200,7 @@ impl<'a> Session<'a> {
             };
             self.counts.rejected += 1;
             self.rejections.entry(place).or_insert(rejection);
-            tracing::debug!(%rejection, answer = ?answers.get(&place), "a name is not used");
+            tracing::debug!(%rejection, answer = ?answers.names.get(&place), "a name is not used");
             let first_clash = rejection == Rejection::Duplicate && self.clashed.insert(place);
             // What failed alone would fail again, unless it is told more; and what was not moderated
             // has been paid for once.
@@ -175,9 +211,15 @@ impl<'a> Session<'a> {
             }
             self.siblings[place.0].fail(place.1);
             match rejection {
+                // Whoever has that journey would be declined as well.
+                Rejection::Missing if answers.is_declined => settled.push((place, None)),
                 Rejection::Missing | Rejection::Unmoderated => left.push(place),
                 _ => settled.push((place, None)),
             }
+        }
+        if answers.is_of_other_model {
+            // Nothing was learnt of what the model says that others mean.
+            left.extend(settled.drain(..).map(|(place, _)| place));
         }
         let half = failed.split_off(failed.len() / 2);
         let halves = [half, failed].into_iter().filter(|half| !half.is_empty());
@@ -191,9 +233,25 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Makes a call, if its names can be judged.
+    async fn ask(&self, question: Question) -> Result<Answers, LlmError> {
+        if let Some(moderation) = &self.namer.moderation {
+            moderation.ready().await?;
+        }
+        self.namer.ask(question, self.account).await
+    }
+
+    /// Lets claims last while something is done.
+    async fn beside<T>(&self, done: impl Future<Output = T>) -> T {
+        match &self.sharing {
+            Some(sharing) => sharing.beside(done).await,
+            None => done.await,
+        }
+    }
+
     /// Does what is to be done with journeys whose names are shared.
     fn follow(&mut self, next: Vec<Next>) {
-        let (mut asked, mut hits) = (Vec::new(), 0);
+        let mut asked = Vec::new();
         for next in next {
             match next {
                 Next::Ask(places) => asked.extend(places),
@@ -208,7 +266,7 @@ impl<'a> Session<'a> {
                         let template = self.namer.questions.template();
                         let checked = check(template, Some(&name), evidence, &[]);
                         match checked.and_then(|name| self.give(place, &name)) {
-                            Ok(()) => hits += 1,
+                            Ok(()) => self.counts.cached += 1,
                             Err(rejection) => {
                                 tracing::debug!(%rejection, name, "a shared name is not used");
                                 if rejection == Rejection::Duplicate {
@@ -221,8 +279,6 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        self.counts.cached += hits;
-        self.namer.count_cache_hits(self.account, hits);
         asked.sort_unstable();
         self.batches.extend(self.namer.questions.pack(&asked));
         self.complete();

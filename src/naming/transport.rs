@@ -29,16 +29,7 @@ impl Transport {
     pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
         match self {
             Transport::Calls(endpoint) => endpoint.share_limits(redis, options),
-            Transport::Batches(batches) => batches.share_limits(redis, options),
-        }
-    }
-
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        match self {
-            Transport::Calls(endpoint) => endpoint.count_cache_hits(account, hits),
-            // Nothing is shared there.
-            Transport::Batches(_) => {}
+            Transport::Batches(batches) => batches.share_limits(options),
         }
     }
 
@@ -46,7 +37,8 @@ impl Transport {
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
         match self {
             Transport::Calls(endpoint) => endpoint.flush().await,
-            Transport::Batches(batches) => batches.flush().await,
+            // What batches cost is written at once.
+            Transport::Batches(_) => Ok(()),
         }
     }
 

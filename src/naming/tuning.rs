@@ -138,7 +138,7 @@ fn conversation(template: &Template, user: &[Curated], counts: &mut TuningCounts
     let instructions = template.prefix().first();
     Some(json!({"messages": [
         instructions,
-        {"role": "user", "content": question(template, &[user]).to_string()},
+        {"role": "user", "content": question(template, &[user])},
         {"role": "assistant", "content": json!({"names": answers}).to_string()},
     ]}))
 }

@@ -27,13 +27,21 @@ static STEMMINGS: LazyLock<[Stemming; 5]> = LazyLock::new(|| {
     .map(Stemming::new)
 });
 
-/// Words whose stems a thread remembers, at most; more than any language uses much.
+/// Words that a thread remembers, at most; more than any language uses much.
 const REMEMBERED: usize = 1 << 16;
 
 thread_local! {
-    /// The stems of words, as they are written; none of function words. Titles say the same words over
-    /// and over, and to stem one takes twenty times as long as to find it here.
-    static STEMS: RefCell<FxHashMap<Box<str>, Option<Arc<str>>>> = RefCell::default();
+    /// Words as they are written. Titles and names say the same ones over and over, and to stem one
+    /// takes twenty times as long as to find it here.
+    static KNOWN: RefCell<FxHashMap<Box<str>, Known>> = RefCell::default();
+}
+
+/// What is known of a word.
+#[derive(Clone)]
+struct Known {
+    stem: Arc<str>,
+    /// Whether it says something by itself.
+    has_content: bool,
 }
 
 /// A word that says something.
@@ -55,35 +63,37 @@ impl Word {
 pub(super) fn content_words(text: &str) -> Vec<Word> {
     let text = clean(text);
     let word = |range: Range<usize>| {
-        let stem = content_stem(&text[range.clone()])?;
-        Some(Word { stem, range })
+        let Known { stem, has_content } = known(&text[range.clone()]);
+        has_content.then_some(Word { stem, range })
     };
     words(&text).into_iter().filter_map(word).collect()
 }
 
-/// The stem of a word as it is written; none of one without content.
-fn content_stem(word: &str) -> Option<Arc<str>> {
-    STEMS.with_borrow_mut(|stems| {
-        if let Some(stem) = stems.get(word) {
-            return stem.clone();
+/// The stems of all words of a text, in their order.
+pub(super) fn stems(text: &str) -> Vec<Arc<str>> {
+    let text = clean(text);
+    let words = words(&text).into_iter();
+    words.map(|word| known(&text[word]).stem).collect()
+}
+
+fn known(word: &str) -> Known {
+    KNOWN.with_borrow_mut(|remembered| {
+        if let Some(known) = remembered.get(word) {
+            return known.clone();
         }
         let lower = word.to_lowercase();
         // Pairs of Hiragana are endings and particles.
         let is_empty = FUNCTION_WORDS.contains(lower.as_str()) || lower.chars().all(is_hiragana);
-        let stem = (!is_empty).then(|| Arc::from(stem(&lower)));
-        if stems.len() >= REMEMBERED {
-            stems.clear();
+        let known = Known {
+            stem: stem(&lower).into(),
+            has_content: !is_empty,
+        };
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
         }
-        stems.insert(word.into(), stem.clone());
-        stem
+        remembered.insert(word.into(), known.clone());
+        known
     })
-}
-
-/// The stems of all words of a text, in their order.
-pub(super) fn stems(text: &str) -> Vec<String> {
-    let text = clean(text);
-    let words = words(&text).into_iter();
-    words.map(|word| stem(&text[word].to_lowercase())).collect()
 }
 
 /// Whether two terms have a word in common, inflected or not.

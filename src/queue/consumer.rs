@@ -73,11 +73,11 @@ pub struct Summary {
 
 impl Summary {
     fn count(&mut self, outcome: Option<&Outcome>) {
-        let counter = match outcome {
+        let counter = match outcome.map(|outcome| outcome.split().1) {
             Some(Outcome::Done(_)) => &mut self.done,
             Some(Outcome::Retry { .. } | Outcome::Postpone { .. }) => &mut self.retried,
             Some(Outcome::Dead { .. } | Outcome::Quarantined { .. }) => &mut self.dead,
-            Some(Outcome::Release) => &mut self.released,
+            Some(Outcome::Release | Outcome::Partly(..)) => &mut self.released,
             None => &mut self.lost,
         };
         *counter += 1;
@@ -258,14 +258,14 @@ impl Consumer {
                     return None;
                 }
             };
-            if let Err(Failure::Unusable(reason)) = &result {
+            if let Some(Failure::Unusable(reason)) = result.as_ref().err().map(Failure::cause) {
                 give_up(reason);
             }
             self.options
                 .retry
                 .outcome(result, lease.failures, rand::rng().random())
         };
-        match &outcome {
+        match outcome.split().1 {
             Outcome::Dead { error } | Outcome::Quarantined { error } => {
                 let code = Code::leading(error).map(tracing::field::display);
                 tracing::error!(code, job = lease.job, run = %lease.run, error, "job is dead")
@@ -274,7 +274,7 @@ impl Consumer {
                 let code = Code::leading(error).map(tracing::field::display);
                 tracing::warn!(code, job = lease.job, run = %lease.run, error, ?after, "job will be tried again")
             }
-            Outcome::Done(_) | Outcome::Release => {}
+            Outcome::Done(_) | Outcome::Release | Outcome::Partly(..) => {}
         }
         self.settle(lease, &outcome, halt, &mut contact)
             .await

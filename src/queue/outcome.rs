@@ -30,9 +30,40 @@ pub enum Failure {
     /// The worker has to stop before the job is finished.
     #[error("the worker is stopping")]
     Interrupted,
+    /// A part of the job is done for good, and the rest failed.
+    #[error("{failure}")]
+    Partly {
+        /// What that part adds to the run.
+        counts: Counts,
+        /// Of what the rest failed.
+        failure: Box<Failure>,
+    },
 }
 
-/// Counts that a finished job adds to its run, by name.
+impl Failure {
+    /// The same after a part of the job that adds this to the run.
+    #[must_use]
+    pub fn after(self, mut counts: Counts) -> Failure {
+        counts.retain(|(_, amount)| *amount > 0);
+        match counts.is_empty() {
+            true => self,
+            false => Failure::Partly {
+                counts,
+                failure: Box::new(self),
+            },
+        }
+    }
+
+    /// What went wrong, whatever was done before.
+    pub fn cause(&self) -> &Failure {
+        match self {
+            Failure::Partly { failure, .. } => failure.cause(),
+            failure => failure,
+        }
+    }
+}
+
+/// Counts that a job, or a part of it, adds to its run, by name.
 pub type Counts = Vec<(&'static str, u64)>;
 
 /// What becomes of a job.
@@ -66,6 +97,19 @@ pub enum Outcome {
     },
     /// Handed back unfinished, as if it had not been taken.
     Release,
+    /// One of those after a finished part, whose counts go to the run; not for a job that is done.
+    Partly(Counts, Box<Outcome>),
+}
+
+impl Outcome {
+    /// What the run counts, and what becomes of the job itself.
+    pub(super) fn split(&self) -> (&[(&'static str, u64)], &Outcome) {
+        match self {
+            Outcome::Done(counts) => (counts, self),
+            Outcome::Partly(counts, end) => (counts, end),
+            end => (&[], end),
+        }
+    }
 }
 
 /// How often a job is tried and how long it waits in between.
@@ -132,6 +176,10 @@ impl RetryPolicy {
             Ok(counts) => Outcome::Done(counts),
             // That the worker stops is the consumer's part.
             Err(Failure::Interrupted | Failure::Unusable(_)) => Outcome::Release,
+            Err(Failure::Partly { counts, failure }) => {
+                let end = self.outcome(Err(*failure), failures, jitter);
+                Outcome::Partly(counts, Box::new(end))
+            }
             Err(Failure::Busy { error, after }) => Outcome::Postpone {
                 after: after
                     .unwrap_or(self.busy / 2)
@@ -253,6 +301,17 @@ mod tests {
         let refused = Err(Failure::Unusable("no such key".into()));
         let outcome = POLICY.outcome(refused, 4, 0.5);
         assert_eq!(outcome, Outcome::Release);
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_changes_nothing_of_what_becomes_of_the_job() {
+        let counts = vec![("named", 3)];
+        let failed = Failure::Transient("no disk".into()).after(vec![("named", 3), ("dead", 0)]);
+        let outcome = POLICY.outcome(Err(failed), 0, 1.0);
+        let end = POLICY.outcome(self::failed(), 0, 1.0);
+        assert_eq!(outcome, Outcome::Partly(counts, Box::new(end)));
+        let nothing = Failure::Interrupted.after(vec![("named", 0)]);
+        assert_eq!(nothing, Failure::Interrupted);
     }
 
     #[test]

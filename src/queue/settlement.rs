@@ -85,31 +85,29 @@ impl Queue {
             .arg(&lease.entry)
             .arg(lease.deliveries)
             .arg(&lease.job);
-        let next_attempt = match outcome {
-            Outcome::Done(counts) => {
-                call.arg("done").arg(&lease.server);
-                for (name, amount) in counts {
-                    call.arg(*name).arg(*amount);
-                }
-                Vec::new()
-            }
+        let (counts, end) = outcome.split();
+        call.arg(match end {
+            Outcome::Done(_) => "done",
+            Outcome::Retry { .. } | Outcome::Postpone { .. } => "retry",
+            Outcome::Dead { .. } | Outcome::Quarantined { .. } => "dead",
+            Outcome::Release | Outcome::Partly(..) => "release",
+        });
+        call.arg(&lease.server).arg(counts.len());
+        for (name, amount) in counts {
+            call.arg(*name).arg(*amount);
+        }
+        let next_attempt = match end {
+            Outcome::Done(_) => Vec::new(),
             Outcome::Retry { after, .. } | Outcome::Postpone { after, .. } => {
-                call.arg("retry").arg(millis(*after));
-                lease.next_attempt(matches!(outcome, Outcome::Retry { .. }))
+                call.arg(millis(*after));
+                lease.next_attempt(matches!(end, Outcome::Retry { .. }))
             }
             Outcome::Dead { error } | Outcome::Quarantined { error } => {
-                call.arg("dead")
-                    .arg("error")
-                    .arg(error)
-                    .arg("worker")
-                    .arg(worker);
+                call.arg("error").arg(error).arg("worker").arg(worker);
                 call.arg("lane").arg(lease.lane.to_string());
-                lease.next_attempt(matches!(outcome, Outcome::Dead { .. }))
+                lease.next_attempt(matches!(end, Outcome::Dead { .. }))
             }
-            Outcome::Release => {
-                call.arg("release");
-                lease.next_attempt(false)
-            }
+            Outcome::Release | Outcome::Partly(..) => lease.next_attempt(false),
         };
         for (name, value) in next_attempt {
             call.arg(name).arg(value);

@@ -2,6 +2,7 @@
 //! says how it is, and how it starts, logs, and is asked to stop.
 
 mod error;
+mod fallback;
 mod file;
 mod listen;
 mod naming;
@@ -13,6 +14,7 @@ mod values;
 
 pub use self::redis::RedisArgs;
 pub use error::SettingsError;
+pub use fallback::FallbackArgs;
 pub use file::parse;
 pub use listen::{HealthError, ListenArgs, ask, listen_address};
 pub use naming::{LimitArgs, QuestionArgs, SharingArgs};

@@ -73,30 +73,43 @@ impl LimitArgs {
     /// # Errors
     /// When money is to be counted without prices.
     pub fn options(&self) -> Result<LimitOptions, SettingsError> {
-        let prices = self.price_input.zip(self.price_output);
-        let needs_prices = [
-            self.price_input,
-            self.price_output,
-            self.price_cached,
-            self.money_per_day,
-        ];
-        if prices.is_none() && needs_prices.iter().any(Option::is_some) {
+        let prices = prices(self.price_input, self.price_cached, self.price_output);
+        let prices = prices
+            .ok()
+            .filter(|prices| prices.is_some() || self.money_per_day.is_none());
+        let prices = prices.ok_or_else(|| {
             let needs = "money can be counted where both --price-input and --price-output are given \
                          (or SOJOURN_LLM_PRICE_INPUT and SOJOURN_LLM_PRICE_OUTPUT)";
-            return Err(SettingsError::Usage(needs.into()));
-        }
+            SettingsError::Usage(needs.into())
+        })?;
         Ok(LimitOptions {
             requests_per_minute: self.requests_per_minute,
             input_tokens_per_minute: self.input_tokens_per_minute,
             output_tokens_per_minute: self.output_tokens_per_minute,
             calls_at_once: self.calls_at_once,
             money_per_day: self.money_per_day,
-            prices: prices.map(|(input, output)| Prices {
-                input,
-                cached: self.price_cached.unwrap_or(input),
-                output,
-            }),
+            prices,
         })
+    }
+}
+
+/// Some of the prices were given, but not those of questions and of answers.
+pub(super) struct Incomplete;
+
+/// The prices that options say, if any; those of tokens from a cache are optional.
+pub(super) fn prices(
+    input: Option<Money>,
+    cached: Option<Money>,
+    output: Option<Money>,
+) -> Result<Option<Prices>, Incomplete> {
+    match (input, cached, output) {
+        (Some(input), cached, Some(output)) => Ok(Some(Prices {
+            input,
+            cached: cached.unwrap_or(input),
+            output,
+        })),
+        (None, None, None) => Ok(None),
+        _ => Err(Incomplete),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Meta, StoreError};
 use crate::connection::{BatchScript, Redis};
-use crate::journey::Journey;
+use crate::journey::{Journey, NameSource};
 use crate::run::Epoch;
 
 static WRITE_JOURNEYS: LazyLock<BatchScript> =
@@ -27,12 +27,25 @@ pub struct UserResult {
 }
 
 /// A name for a journey as it was read.
-#[derive(Clone, Debug)]
-pub struct NewName {
+#[derive(Clone, Copy, Debug)]
+pub struct NewName<'a> {
     /// The journey as it stood.
-    pub before: Journey,
-    /// The journey with its new name.
-    pub after: Journey,
+    pub journey: &'a Journey,
+    /// Its name from now on.
+    pub name: &'a str,
+    /// Where that comes from.
+    pub source: NameSource,
+}
+
+impl NewName<'_> {
+    /// The journey with its name.
+    fn after(&self) -> Journey {
+        Journey {
+            name: self.name.to_owned(),
+            name_source: self.source,
+            ..self.journey.clone()
+        }
+    }
 }
 
 /// What became of a user's results.
@@ -112,18 +125,19 @@ impl JourneyWriter {
     /// When Redis fails; writing again is safe.
     pub async fn write_names(
         &self,
-        users: &[(String, Epoch, Vec<NewName>)],
+        users: &[(&str, Epoch, Vec<NewName<'_>>)],
     ) -> Result<Vec<u64>, StoreError> {
         let mut calls = Vec::with_capacity(users.len());
         for (user, epoch, names) in users {
             let keys = self.redis.keys();
             let mut call = WRITE_NAMES.call(&[&keys.names(user), &keys.journeys(user)]);
             call.arg(epoch.0);
-            for NewName { before, after } in names {
+            for name in names {
+                let before = name.journey;
                 call.arg(&before.id)
                     .arg(&before.signature)
                     .arg(before.name_source.as_str());
-                call.arg(&after.name).arg(json(after));
+                call.arg(name.name).arg(json(&name.after()));
             }
             calls.push(call);
         }

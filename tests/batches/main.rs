@@ -1,6 +1,8 @@
 //! Names by the provider's batches: a real endpoint process, a real Redis.
 
 mod crashes;
+mod doubts;
+mod money;
 mod outcomes;
 mod programs;
 
@@ -25,6 +27,7 @@ const TIMES: BatchOptions = BatchOptions {
     gather: Duration::from_millis(100),
     poll: Duration::from_millis(50),
     lease: Duration::from_secs(60),
+    settling: Duration::from_millis(100),
 };
 
 /// One user with a journey for each term.

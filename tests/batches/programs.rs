@@ -26,7 +26,7 @@ async fn a_backfill_is_named_by_batches_whose_workers_are_killed_and_stopped_mea
     let endpoint = Faulty::start(&json!({"batches": {"seconds": 3600}}));
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let dataset = distinct_dataset(folder.path(), USERS);
+    let dataset = distinct_dataset(folder.path(), USERS, 10);
     let _processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),

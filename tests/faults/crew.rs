@@ -102,9 +102,18 @@ impl Crew {
 
     /// Waits until every process has said that it waits for Redis.
     pub fn wait_until_all_wait(&self) {
-        let says_so = |member: &Process| member.said().contains("waiting for Redis");
-        wait_long("every process to say that it waits", || {
-            self.members.iter().all(says_so).then_some(())
-        });
+        self.wait_until_wait(&[Role::Scheduler, Role::Extract, Role::Name]);
+    }
+
+    /// Waits until every process of some roles has said so.
+    pub fn wait_until_wait(&self, roles: &[Role]) {
+        for member in &self.members {
+            if roles.contains(&member.role) {
+                let what = format!("{:?} to say that it waits", member.role);
+                wait_long(&what, || {
+                    member.said().contains("waiting for Redis").then_some(())
+                });
+            }
+        }
     }
 }

@@ -25,11 +25,14 @@ mod network;
 mod redis_killed;
 mod redis_trouble;
 mod scheduler_killed;
+mod shared_limits;
 mod shutdown;
 mod sleepers;
 mod soak;
 mod workers_killed;
 
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/figures.rs"]
 mod figures;
 #[path = "../support/llm.rs"]
@@ -38,6 +41,8 @@ mod llm;
 mod slots;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/workforce.rs"]
+mod workforce;
 
 use std::time::{Duration, Instant};
 

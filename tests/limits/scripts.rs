@@ -184,3 +184,35 @@ async fn a_server_that_has_lost_the_reservation_counts_what_was_used() {
         .await;
     assert_eq!(talk.used().await, [1, 80, 5, 3, 3]);
 }
+
+#[tokio::test]
+async fn a_settlement_of_absurd_numbers_is_made_once_like_any_other() {
+    let server = Server::start();
+    let talk = Talk::start(&server).await;
+    let granted = talk.reserve(1, [1, 100, 10, 7]).await;
+    let absurd = u64::MAX.to_string();
+    for settled in [1, 0] {
+        let used = [1, 100, u64::MAX, u64::MAX];
+        let counts = ["calls", "1", "tokens_out", &absurd];
+        let answer = talk.settle(2, &granted, used, &counts).await;
+        assert_eq!(answer, settled);
+        assert_eq!(talk.used().await[..2], [1, 100]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_long_ago_is_not_looked_through() {
+    let server = Server::start();
+    let talk = Talk::start(&server).await;
+    let key = talk.redis.keys().limits("model");
+    let mut redis = talk.redis.commands();
+    // Tens of millions of slots, as when an endpoint was closed for years: minutes of work.
+    let _: () = redis.hset(&key, "swept", 0).await.unwrap();
+    let granted = talk.reserve(1, [1, 100, 10, 7]).await;
+    assert_eq!(said(&granted), "granted");
+    // What is given back in full leaves nothing that would have to be looked for.
+    talk.settle(2, &granted, [0; 4], &[]).await;
+    let fields: Vec<String> = redis.hkeys(&key).await.unwrap();
+    let is_slot = |field: &String| field.starts_with(|c: char| c.is_ascii_digit());
+    assert!(!fields.iter().any(is_slot), "{fields:?}");
+}

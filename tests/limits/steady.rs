@@ -1,5 +1,5 @@
-//! How much of a limit can be used, and what that costs. Takes minutes, and a machine that is not busy
-//! with anything else: `cargo nextest run --test limits --run-ignored only --no-capture`.
+//! How much of a limit can be used. Takes minutes, and a machine that is not busy with anything else:
+//! `cargo nextest run --test limits --run-ignored only --no-capture`.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::support::Server;
 use crate::window::{Endpoint, most, within};
-use crate::{PLENTY, account, admitted, expected, patient, prices, process, requests, usage};
+use crate::{PLENTY, account, expected, patient, process, requests, usage};
 
 const PROCESSES: usize = 8;
 
@@ -92,39 +92,4 @@ async fn at_least_97_percent_of_a_limit_of_input_tokens_are_used() {
         100.0 * share
     );
     assert!(most <= LIMIT && share >= 0.97);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn what_a_call_costs() {
-    let server = Server::start_single_with(&[]);
-    let options = LimitOptions {
-        input_tokens_per_minute: NonZeroU64::new(1 << 50),
-        output_tokens_per_minute: NonZeroU64::new(1 << 50),
-        prices: prices(),
-        ..requests(u32::MAX)
-    };
-    let limits = process(&server, options, patient()).await;
-    let told = async |name: &str, always_asks: bool| {
-        let (begun, mut calls) = (Instant::now(), 0);
-        while begun.elapsed() < Duration::from_secs(5) {
-            admitted(&limits, expected(500, 120))
-                .await
-                .settle(usage(480, 60));
-            calls += 1;
-            if always_asks {
-                // Gives back what is left of a block, too.
-                limits.flush().await.unwrap();
-            }
-        }
-        let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(calls);
-        println!("{name}: {each:.1} us a call");
-    };
-    told("by blocks", false).await;
-    told("each call reserved and settled by itself", true).await;
-    let stats: String = server.nodes[0].ask("INFO commandstats").unwrap();
-    let of_scripts = stats
-        .lines()
-        .find(|line| line.starts_with("cmdstat_evalsha"));
-    println!("in the server: {}", of_scripts.unwrap_or_default());
 }

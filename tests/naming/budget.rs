@@ -1,8 +1,11 @@
 //! Runs that may not cost more than somebody wants to pay, through the real programs.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
+use redis::AsyncCommands;
 use serde_json::Value;
+use sojourn::naming::Ledger;
+use sojourn::run::RunId;
 
 use crate::llm::{Endpoint, answers};
 use crate::support::{self, Running, Server, command, said, small_dataset, wait_for};
@@ -46,11 +49,21 @@ impl Deployment {
         Running::start("sojourn-worker", &arguments, &self.server)
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut program = command("sojourn");
-        program.args(arguments).arg("--json");
+        program.args(arguments);
         program.env("SOJOURN_REDIS", self.server.url());
-        program.output().unwrap()
+        program
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).arg("--json").output().unwrap()
+    }
+
+    /// What people read.
+    fn words(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn ask(&self, arguments: &[&str]) -> Value {
@@ -90,12 +103,7 @@ fn a_run_waits_when_its_budget_is_spent_and_goes_on_when_it_is_raised() {
     let spent = 5 * calls * PRICE / 1_000_000;
     assert_eq!(status["ledger"]["money"], format!("{spent}.00"));
     assert_eq!(status["budget"], format!("{BUDGET}.00"));
-    let words = command("sojourn")
-        .args(["run", &run])
-        .env("SOJOURN_REDIS", deployment.server.url())
-        .output()
-        .unwrap();
-    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    let words = deployment.words(&["run", &run]);
     let remedy = format!("`sojourn budget {run} AMOUNT` raises it");
     assert!(words.contains(&remedy), "{words}");
     // Extraction goes on all the same.
@@ -116,6 +124,51 @@ fn a_run_waits_when_its_budget_is_spent_and_goes_on_when_it_is_raised() {
     let calls = deployment.endpoint.questions().len() as u64;
     assert_eq!(done["ledger"]["calls"], calls, "{done}");
     assert_eq!(done["ledger"]["money"], format!("{}.00", 5 * calls));
+    // Those of jobs that were put off for want of money as well.
+    let sources = ["names_llm", "names_cached", "names_kept", "names_fallback"].map(count);
+    assert_eq!(sources.iter().sum::<u64>(), 80, "{done}");
+
+    let words = deployment.words(&["run", &run]);
+    let tokens = |kind: &str| done["ledger"][kind].as_u64().unwrap();
+    let [tokens_in, cached, out] = ["tokens_in", "tokens_cached", "tokens_out"].map(tokens);
+    let [llm, equal, kept, fallback] = sources;
+    for line in [
+        format!(
+            "  model      {calls} calls, 0 of them again, 0 elsewhere; {tokens_in} tokens in, {cached} \
+             of them cached, {out} out\n             0 answers cut, {} names rejected\n",
+            count("names_rejected")
+        ),
+        format!(
+            "  sources    {llm} names by the model, {equal} of equal journeys, {kept} earlier ones and \
+             {fallback} of terms where no answer would do\n"
+        ),
+        format!("  money      {}.00 of 10000.00\n", 5 * calls),
+    ] {
+        assert!(words.contains(&line), "{line}{words}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_the_money_of_a_day_goes_on_by_itself_on_the_next() {
+    let deployment = deployment();
+    let worker = deployment.naming_worker(&PRICES);
+    let run = deployment.backfill(&BUDGET.to_string());
+    deployment.wait_for(&run, "budget");
+    // Nobody is there who would find again that it is too little.
+    drop(worker);
+    let redis = deployment.server.connect().await;
+    let today = Ledger::new(&redis).today().await.unwrap();
+    let key = redis.keys().ledger(&RunId::parse(&run).unwrap());
+    let exhausted = async |day: u64| -> () {
+        let why = format!("day:{day}");
+        let mut connection = redis.commands();
+        connection.hset(&key, "exhausted", why).await.unwrap()
+    };
+    exhausted(today + 1).await;
+    deployment.ask(&["run", &run]);
+    deployment.wait_for(&run, "budget");
+    exhausted(today - 1).await;
+    deployment.wait_for(&run, "running");
 }
 
 #[test]

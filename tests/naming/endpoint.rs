@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sojourn::journey::NameSource;
-use sojourn::naming::{LlmError, LlmNamer, LlmOptions};
+use sojourn::naming::{LlmError, LlmNamer, LlmOptions, Namer};
 
 use crate::llm::{Endpoint, Question, Turn, answers};
-use crate::{KEY, at_first, good, name, named, namer, namer_with, options, support, user};
+use crate::{
+    KEY, at_first, good, llm_namer, name, named, named_by, namer, namer_with, options, support,
+    user,
+};
 
 #[tokio::test]
 async fn passing_failures_are_tried_again() {
@@ -28,9 +31,9 @@ async fn passing_failures_are_tried_again() {
         let endpoint = Endpoint::start(at_first(failure));
         // Long enough for an answer on a busy machine, short enough for one that hangs.
         let namer = namer_with(options(&endpoint), Duration::from_secs(8));
-        let (names, counts) = name(&namer, &[user(&["Ukulele"])]).await.unwrap();
+        let (names, _) = name(&namer, &[user(&["Ukulele"])]).await.unwrap();
         assert_eq!(names[0][0].name, "Ukulele for Beginners");
-        assert_eq!((counts.calls, endpoint.questions().len()), (1, 2));
+        assert_eq!(endpoint.questions().len(), 2);
     }
 }
 
@@ -56,7 +59,93 @@ async fn a_lasting_failure_of_the_endpoint_puts_the_job_off() {
         .unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(error.to_string().contains("502"), "{error}");
-    assert_eq!(endpoint.questions().len(), 4);
+    // A harmless question fails, too.
+    assert_eq!(endpoint.sizes(), [1, 1, 1, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_question_that_always_fails_where_a_harmless_one_is_answered_costs_one_journey_its_name()
+{
+    for turn in [Turn::Fails(500, "", String::new()), Turn::Cuts] {
+        let endpoint =
+            Endpoint::start(
+                move |question: &Question| match question.mentions("Gunpowder") {
+                    true => turn.clone(),
+                    false => answers(question),
+                },
+            );
+        let mut expected = good(&["Gunpowder", "Chess"]);
+        expected[0] = ("Gunpowder".into(), NameSource::Fallback);
+        let names = named(&endpoint, user(&["Gunpowder", "Chess"])).await;
+        assert_eq!(names, expected);
+        assert_eq!(endpoint.sizes(), [2, 2, 2, 2, 0, 1, 1, 1, 1, 0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_whatever_is_asked_that_begins_later_costs_no_journey_its_name() {
+    for status in [400, 403, 422] {
+        let endpoint = Endpoint::start(move |question: &Question| match question.number {
+            0 => answers(question),
+            _ => Turn::Fails(status, "", "Your credit balance is too low".into()),
+        });
+        let namer = namer(&endpoint);
+        named_by(&namer, user(&["Ukulele"])).await;
+        let error = name(&namer, &[user(&["Ukulele", "Chess"])]).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, LlmError::Refused { .. }), "{error}");
+        assert!(error.to_string().contains("credit balance"), "{error}");
+        assert_eq!(endpoint.sizes(), [1, 2, 0]);
+    }
+}
+
+#[tokio::test]
+async fn refusals_of_one_title_are_doubted_once() {
+    let endpoint = Endpoint::start(|question: &Question| match question.mentions("Gunpowder") {
+        true => Turn::Fails(400, "", "no".into()),
+        false => answers(question),
+    });
+    let namer = namer(&endpoint);
+    named_by(&namer, user(&["Ukulele"])).await;
+    let terms = ["Gunpowder", "Chess", "Rust", "Bread", "Opera", "Lettuce"];
+    let mut expected = good(&terms);
+    expected[0] = ("Gunpowder".into(), NameSource::Fallback);
+    assert_eq!(named_by(&namer, user(&terms)).await, expected);
+    assert_eq!(endpoint.sizes(), [1, 6, 0, 3, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_title_that_says_there_is_no_money_costs_only_its_own_journey_the_name() {
+    let terms = ["Fixing insufficient_quota", "Chess"];
+    for (status, body) in [
+        (403, "not this: insufficient_quota"),
+        (
+            400,
+            r#"{"error":{"message":"not this: insufficient_quota"}}"#,
+        ),
+        (422, r#"{"error":{"code":"insufficient_quota"}}"#),
+    ] {
+        let endpoint = Endpoint::start(move |question: &Question| {
+            match question.mentions("insufficient_quota") {
+                true => Turn::Fails(status, "", body.into()),
+                false => answers(question),
+            }
+        });
+        let mut expected = good(&terms);
+        expected[0] = (terms[0].into(), NameSource::Fallback);
+        assert_eq!(named(&endpoint, user(&terms)).await, expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_of_an_answer_is_printed_than_its_beginning() {
+    let endpoint = Endpoint::start(|_: &Question| {
+        Turn::Completes(json!({"choices": format!("{KEY}{}", "x".repeat(5000))}))
+    });
+    let error = name(&namer(&endpoint), &[user(&["Ukulele"])]).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("xxx") && !error.contains(KEY), "{error}");
+    assert!(error.chars().count() < 300, "{error}");
 }
 
 #[tokio::test]
@@ -92,14 +181,14 @@ async fn a_long_wait_is_left_to_the_queue_and_nobody_asks_in_between() {
 
 #[tokio::test]
 async fn refusals_of_the_account_are_final_and_do_not_print_the_key() {
-    let quota = format!(
-        "{} insufficient_quota",
-        "You exceeded your quota. ".repeat(20)
-    );
+    let quota = json!({"error": {
+        "message": "You exceeded your quota. ".repeat(20),
+        "code": "insufficient_quota",
+    }});
     for (status, body) in [
         (401, format!("incorrect key {KEY}")),
         (404, "no such model".into()),
-        (429, quota),
+        (429, quota.to_string()),
     ] {
         let endpoint = Endpoint::start(move |_: &Question| Turn::Fails(status, "", body.clone()));
         let namer = namer(&endpoint);
@@ -154,24 +243,60 @@ async fn an_endpoint_without_schemas_is_asked_without_one_from_then_on() {
 
 #[tokio::test]
 async fn a_parameter_that_the_model_refuses_by_name_is_left_out() {
-    let endpoint = Endpoint::start(|question: &Question| {
-        for name in ["max_tokens", "temperature"] {
-            if question.body.get(name).is_some() {
-                return Turn::Fails(400, "", format!("Unsupported parameter: '{name}'"));
-            }
+    let refused = ["max_tokens", "max_completion_tokens", "temperature", "n"];
+    let endpoint = Endpoint::start(move |question: &Question| {
+        let has = |name: &&str| question.body.get(*name).is_some();
+        match refused.into_iter().find(has) {
+            Some(name) => Turn::Fails(400, "", format!("Unsupported parameter: '{name}'")),
+            None => answers(question),
         }
-        answers(question)
     });
+    let namer = llm_namer(options(&endpoint), support::PATIENCE).with_samples(2);
+    let namer = Namer::Llm(Box::new(namer));
+    let named = named_by(&namer, user(&["Ukulele"])).await;
+    assert_eq!(named, good(&["Ukulele"]));
+    let questions = endpoint.questions();
+    assert_eq!(questions.len(), 1 + refused.len());
+    let answered = questions.last().unwrap();
+    assert!(answered.body.get("response_format").is_some());
+}
+
+#[tokio::test]
+async fn the_bound_of_an_answer_is_said_in_the_words_that_the_model_takes() {
+    let endpoint =
+        Endpoint::start(
+            |question: &Question| match question.body.get("max_tokens").is_some() {
+                true => Turn::Fails(
+                    400,
+                    "",
+                    "'max_tokens' is not supported. Use 'max_completion_tokens' instead.".into(),
+                ),
+                false => answers(question),
+            },
+        );
     assert_eq!(
         named(&endpoint, user(&["Ukulele"])).await,
         good(&["Ukulele"])
     );
-    assert!(
-        endpoint.questions()[2]
-            .body
-            .get("response_format")
-            .is_some()
-    );
+    let questions = endpoint.questions();
+    let [first, second] = &questions[..] else {
+        panic!("{questions:?}");
+    };
+    assert!(first.body["max_tokens"].is_u64());
+    let bound = &second.body["max_completion_tokens"];
+    assert_eq!(bound, &first.body["max_tokens"]);
+}
+
+#[tokio::test]
+async fn samples_are_done_without_where_a_refusal_does_not_say_so_in_our_words() {
+    let endpoint = Endpoint::start(|question: &Question| match question.body.get("n") {
+        Some(_) => Turn::Fails(400, "", "Only one completion choice is allowed".into()),
+        None => answers(question),
+    });
+    let namer = llm_namer(options(&endpoint), support::PATIENCE).with_samples(2);
+    let names = named_by(&Namer::Llm(Box::new(namer)), user(&["Ukulele"])).await;
+    assert_eq!(names, good(&["Ukulele"]));
+    assert_eq!(endpoint.questions().len(), 3);
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use crate::llm::{Endpoint, Question, Turn, answers};
 use crate::support::Server;
 use crate::{namer, user};
 
-/// A user with one journey to name, the job that asks for the name, and the worker that has it.
-async fn naming_job(redis: &Redis, namer: Namer) -> (Queue, NamingWorker) {
+/// A user with journeys to name, the job that asks for the names, and the worker that has it.
+async fn naming_job(redis: &Redis, namer: Namer, terms: &[&str]) -> (Queue, NamingWorker) {
     let meta = Meta {
         epoch: Epoch(1),
         attempt: 1,
@@ -31,7 +31,7 @@ async fn naming_job(redis: &Redis, namer: Namer) -> (Queue, NamingWorker) {
     let result = UserResult {
         user: "ann".into(),
         meta,
-        journeys: user(&["Ukulele"]),
+        journeys: user(terms),
         replaces_foreign: false,
     };
     let written = JourneyWriter::new(redis).write(&[result], None).await;
@@ -39,7 +39,7 @@ async fn naming_job(redis: &Redis, namer: Namer) -> (Queue, NamingWorker) {
     let queue = Queue::new(redis.clone(), Kind::Name, 1);
     let users = vec![UserToName {
         user: "ann".into(),
-        journeys: 1,
+        journeys: terms.len() as u32,
     }];
     let payload = encode(&NameJob {
         epoch: Epoch(1),
@@ -84,7 +84,7 @@ async fn a_job_waits_as_long_as_the_endpoint_asks_and_is_not_dead_however_often(
     });
     let server = Server::start();
     let redis = server.connect().await;
-    let (queue, mut worker) = naming_job(&redis, namer(&endpoint)).await;
+    let (queue, mut worker) = naming_job(&redis, namer(&endpoint), &["Ukulele"]).await;
     for _ in 0..TIMES {
         let (lease, outcome) = attempt(&queue, &worker).await;
         assert_eq!(lease.failures, 0);
@@ -108,15 +108,88 @@ async fn a_job_waits_as_long_as_the_endpoint_asks_and_is_not_dead_however_often(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_endpoint_is_no_model_is_dead_after_six_failures() {
+    let endpoint =
+        Endpoint::start(|_: &Question| Turn::Fails(200, "", "<html>a proxy</html>".into()));
+    let server = Server::start();
+    let redis = server.connect().await;
+    let (queue, mut worker) = naming_job(&redis, namer(&endpoint), &["Ukulele"]).await;
+    for failures in 0..5 {
+        let (lease, outcome) = attempt(&queue, &worker).await;
+        assert_eq!(lease.failures, failures);
+        let Outcome::Retry { error, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(error.contains("a proxy"), "{error}");
+        // The test does not wait for as long.
+        let at_once = Outcome::Retry {
+            after: Duration::ZERO,
+            error,
+        };
+        assert!(queue.settle("w", &lease, &at_once).await.unwrap());
+        worker = NamingWorker::new(&redis, namer(&endpoint));
+    }
+    let (_, outcome) = attempt(&queue, &worker).await;
+    assert!(matches!(outcome, Outcome::Dead { .. }), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_put_off_is_not_taken_before_its_time() {
     let endpoint =
         Endpoint::start(|_: &Question| Turn::Fails(503, "retry-after: 3600\r\n", "loading".into()));
     let server = Server::start();
     let redis = server.connect().await;
-    let (queue, worker) = naming_job(&redis, namer(&endpoint)).await;
+    let (queue, worker) = naming_job(&redis, namer(&endpoint), &["Ukulele"]).await;
     let (lease, outcome) = attempt(&queue, &worker).await;
     assert!(queue.settle("w", &lease, &outcome).await.unwrap());
     assert_eq!(take(&queue).await, None);
     let standing = queue.standing(&run_id()).await.unwrap();
     assert_eq!((standing.pending, standing.count("dead")), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_by_source_are_as_many_as_were_named_also_where_a_job_was_put_off() {
+    // Of different lengths, since their journeys are told apart by that.
+    let terms = [
+        "Rust",
+        "Chess",
+        "Baking",
+        "Ukulele",
+        "Knitting",
+        "Astronomy",
+        "Gymnastics",
+        "Watercolour",
+        "Orienteering",
+        "Skateboarding",
+    ];
+    // The first call names some of them.
+    let endpoint = Endpoint::start(|question: &Question| match question.number {
+        1 => Turn::Fails(429, "retry-after: 120\r\n", "slow down".into()),
+        _ => answers(question),
+    });
+    let server = Server::start();
+    let redis = server.connect().await;
+    let (queue, worker) = naming_job(&redis, namer(&endpoint), &terms).await;
+    let (lease, outcome) = attempt(&queue, &worker).await;
+    let Outcome::Partly(counts, end) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let Outcome::Postpone { error, .. } = *end else {
+        panic!("{end:?}");
+    };
+    let at_once = Outcome::Postpone {
+        after: Duration::ZERO,
+        error,
+    };
+    let outcome = Outcome::Partly(counts, Box::new(at_once));
+    assert!(queue.settle("w", &lease, &outcome).await.unwrap());
+    let before = queue.standing(&run_id()).await.unwrap().count("names_llm");
+    assert!(0 < before && before < terms.len() as u64, "{before}");
+    let worker = NamingWorker::new(&redis, namer(&endpoint));
+    let (lease, outcome) = attempt(&queue, &worker).await;
+    assert!(queue.settle("w", &lease, &outcome).await.unwrap());
+    let standing = queue.standing(&run_id()).await.unwrap();
+    let sources = ["names_llm", "names_cached", "names_kept", "names_fallback"];
+    let sum: u64 = sources.iter().map(|name| standing.count(name)).sum();
+    assert_eq!((standing.count("named"), sum), (10, 10));
 }

@@ -18,10 +18,14 @@ mod tuning;
 
 #[path = "../support/faulty.rs"]
 mod faulty;
+#[path = "../support/figures.rs"]
+mod figures;
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/workforce.rs"]
+mod workforce;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

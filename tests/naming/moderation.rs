@@ -15,17 +15,17 @@ use crate::llm::{Endpoint, answers};
 use crate::{KEY, good, llm_namer, name, named_by, options, patience, support, user};
 
 /// What was asked, and with which key.
-type Request = (Value, Option<String>);
+pub type Request = (Value, Option<String>);
 
 /// A moderation endpoint on loopback, which answers by a script and remembers what it was asked.
-struct Moderator {
+pub struct Moderator {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Moderator {
     /// `script` gets the number of the request, from 0, and the names in it.
-    async fn start(
+    pub async fn start(
         script: impl Fn(usize, Vec<String>) -> Response + Send + Sync + 'static,
     ) -> Moderator {
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -48,11 +48,11 @@ impl Moderator {
         Moderator { url, requests }
     }
 
-    fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    fn namer(&self, endpoint: &Endpoint) -> Namer {
+    pub fn namer(&self, endpoint: &Endpoint) -> Namer {
         sojourn::settings::install_tls();
         let moderation = Moderation::new(ModerationOptions {
             endpoint: self.url.clone(),
@@ -68,7 +68,7 @@ impl Moderator {
 }
 
 /// Flags names that hold a text.
-fn flags(names: &[String], text: &str) -> Response {
+pub fn flags(names: &[String], text: &str) -> Response {
     let results = names
         .iter()
         .map(|name| json!({"flagged": name.contains(text)}));
@@ -160,6 +160,40 @@ async fn a_moderation_endpoint_that_comes_back_costs_no_name() {
     let names = named_by(&moderator.namer(&endpoint), user(&["Ukulele"])).await;
     assert_eq!(names, good(&["Ukulele"]));
     assert_eq!(moderator.requests().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_judges_names_none_is_paid_for_and_a_harmless_one_finds_out() {
+    /// Attempts at the first names, and one that finds out.
+    const FAILURES: usize = 5;
+    let endpoint = Endpoint::start(answers);
+    let moderator = Moderator::start(|number, names| match number < FAILURES {
+        true => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        false => flags(&names, "nothing"),
+    })
+    .await;
+    let namer = moderator.namer(&endpoint);
+    let terms = ["Ukulele", "Lettuce"];
+    assert_eq!(named_by(&namer, user(&terms)).await, fallback(&terms));
+    let mut put_off = 0;
+    let names = loop {
+        match name(&namer, &[user(&terms)]).await {
+            Ok((names, _)) => break names,
+            Err(LlmError::Busy { retry_after, .. }) => {
+                assert_eq!(endpoint.sizes(), [2]);
+                put_off += 1;
+                tokio::time::sleep(retry_after.unwrap_or_default()).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(put_off >= 2, "{put_off}");
+    assert_eq!(names[0][0].name, "Ukulele for Beginners");
+    assert_eq!(endpoint.sizes(), [2, 2]);
+    let asked = moderator.requests();
+    let asked = asked.iter().map(|(body, _)| body["input"].as_array());
+    let asked: Vec<usize> = asked.map(|names| names.unwrap().len()).collect();
+    assert_eq!(asked, [2, 2, 2, 2, 1, 1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

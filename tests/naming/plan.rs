@@ -110,6 +110,9 @@ fn a_plan_leaves_out_what_is_shared_and_leaves_no_trace() {
         }
     }
     assert_eq!(shared(&url), [80, 80, 0]);
+    // Nobody has moderated those names.
+    let moderated = [&url[..], &["--moderated"]].concat();
+    assert_eq!(shared(&moderated), [80, 78, 1]);
 }
 
 #[test]

@@ -4,13 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use sojourn::connection::Redis;
 use sojourn::journey::{Journey, NameSource};
 use sojourn::naming::{
-    CacheOptions, LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
+    CacheOptions, Fallback, LimitOptions, LlmError, LlmNamer, LlmOptions, Name, Namer,
+    NamingCounts, Patience, Unnamed,
 };
 
 use crate::llm::{Endpoint, Question, Turn, answers, says};
+use crate::moderation::{Moderator, flags};
 use crate::programs::{backfill, naming_program};
 use crate::support::{
     self, PATIENCE, Running, Server, command, said, small_dataset, wait_for, wait_for_async,
@@ -26,10 +29,6 @@ fn sharing(endpoint: &Endpoint, redis: &Redis, share_after: u32) -> Namer {
 
 fn sharing_with(options: LlmOptions, redis: &Redis, share_after: u32) -> Namer {
     sojourn::settings::install_tls();
-    let cache = CacheOptions {
-        share_after: NonZeroU32::new(share_after).unwrap(),
-        keep: 30 * DAY,
-    };
     let patience = Patience {
         call: PATIENCE,
         first_wait: Duration::from_millis(1),
@@ -37,8 +36,15 @@ fn sharing_with(options: LlmOptions, redis: &Redis, share_after: u32) -> Namer {
     };
     let namer = LlmNamer::new(options).unwrap().with_patience(patience);
     let mut namer = Namer::Llm(Box::new(namer));
-    namer.share_names(redis, cache);
+    namer.share_names(redis, shared_by(share_after));
     namer
+}
+
+fn shared_by(users: u32) -> CacheOptions {
+    CacheOptions {
+        share_after: NonZeroU32::new(users).unwrap(),
+        keep: 30 * DAY,
+    }
 }
 
 type Named = (Vec<Vec<Name>>, NamingCounts);
@@ -112,9 +118,10 @@ async fn a_name_from_elsewhere_is_counted_apart_and_marked_as_a_models() {
     let server = Server::start();
     let namer = sharing(&endpoint, &server.connect().await, 1);
     let (_, first) = name(&namer, &[("ann", user(&["Ukulele"]))]).await;
-    assert_eq!((first.calls, first.llm, first.cached), (1, 1, 0));
+    assert_eq!((first.llm, first.cached), (1, 0));
     let (names, second) = name(&namer, &[("bob", user(&["Ukulele"]))]).await;
-    assert_eq!((second.calls, second.llm, second.cached), (0, 0, 1));
+    assert_eq!((second.llm, second.cached), (0, 1));
+    assert_eq!(endpoint.sizes(), [1]);
     assert_eq!(names[0][0].source, NameSource::Llm);
 }
 
@@ -182,9 +189,14 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Not for ever: the runtime of a test that has failed waits for whoever waits here.
     fn pass(&self) {
         let open = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
+        let passed = self
+            .0
+            .1
+            .wait_timeout_while(open, 2 * PATIENCE, |open| !*open);
+        drop(passed.unwrap());
     }
 }
 
@@ -281,6 +293,40 @@ async fn the_claim_of_somebody_who_asks_is_renewed() {
     gate.open();
     ann.await.unwrap();
     assert_eq!(keys(&server, ":claim"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_name_is_judged_its_claim_is_renewed_and_nothing_is_kept() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let moderator = Moderator::start(move |_, names| {
+        tokio::task::block_in_place(|| closed.pass());
+        flags(&names, "Ukulele")
+    })
+    .await;
+    let endpoint = Endpoint::start(answers);
+    let server = Server::start();
+    let mut namer = moderator.namer(&endpoint);
+    namer.share_names(&server.connect().await, shared_by(1));
+    let journeys = user(&["Ukulele", "Chess"]);
+    let ann = tokio::spawn(async move { names(&namer, "ann", journeys).await });
+    wait_for("names to judge", || {
+        (moderator.requests().len() == 1).then_some(())
+    });
+    let claim = wait_for("the claim", || keys(&server, ":claim").pop());
+    for node in &server.nodes {
+        let _: Result<i64, _> = node.ask(&format!("EXPIRE {claim} 3600"));
+    }
+    let left = || of_key::<i64>(&server, "PTTL", &claim);
+    wait_for("a renewal", || (left() <= 15_000).then_some(()));
+    assert_eq!(keys(&server, ":name"), [""; 0]);
+    gate.open();
+    assert_eq!(ann.await.unwrap(), ["Ukulele", "Chess for Beginners"]);
+    // What was flagged is kept as a journey that no answer names.
+    let kept = keys(&server, ":name");
+    let mut kept: Vec<String> = kept.iter().map(|key| of_key(&server, "GET", key)).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["", "Chess for Beginners"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -391,6 +437,47 @@ async fn a_question_that_is_not_answered_is_not_remembered() {
     }
     assert_eq!(endpoint.sizes(), [1, 1]);
     assert_eq!(keys(&server, ""), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_filter_dislikes_a_journey_is_remembered_for_all_who_have_it() {
+    let refuses = Turn::Fails(400, "", r#"{"error":{"code":"content_filter"}}"#.into());
+    let withholds = Turn::Completes(json!({"choices": [
+        {"message": {"content": null}, "finish_reason": "content_filter"}
+    ]}));
+    for turn in [refuses, withholds] {
+        let endpoint = Endpoint::start(move |_: &Question| turn.clone());
+        let server = Server::start();
+        let redis = server.connect().await;
+        for user_name in ["ann", "bob"] {
+            let namer = sharing(&endpoint, &redis, 1);
+            let names = names(&namer, user_name, user(&["Gunpowder"])).await;
+            assert_eq!(names, ["Gunpowder"]);
+        }
+        assert_eq!(endpoint.sizes(), [1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_the_fallback_is_not_kept_as_one_of_another_model() {
+    for (model, asked) in [("second", 2), ("fake", 1)] {
+        let first = Endpoint::start(|_: &Question| Turn::Fails(402, "", String::new()));
+        let second = Endpoint::start(answers);
+        let mut options = options(&first);
+        options.fallback = Some(Fallback {
+            endpoint: second.url(),
+            model: model.into(),
+            api_key: None,
+            limits: LimitOptions::requests(options.requests_per_minute),
+        });
+        let server = Server::start();
+        let namer = sharing_with(options, &server.connect().await, 1);
+        for user_name in ["ann", "bob"] {
+            let names = names(&namer, user_name, user(&["Ukulele"])).await;
+            assert_eq!(names, ["Ukulele for Beginners"]);
+        }
+        assert_eq!(second.sizes().len(), asked, "{model}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

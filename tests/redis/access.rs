@@ -1,8 +1,10 @@
 //! The users of docs/redis-access.md: each can do its work, and nothing else.
 
 use redis::Value;
+use serde_json::json;
 
 use crate::deployment::{Access, assert_counted_once};
+use crate::faulty::Faulty;
 use crate::llm::{Endpoint, answers};
 use crate::support::{Node, Running, Server, root, said, small_dataset};
 
@@ -62,6 +64,49 @@ fn refused(server: &Server) -> Vec<String> {
         .map(|entry| format!("{entry:?}"))
         .filter(|entry| !entry.contains("client|setinfo"))
         .collect()
+}
+
+/// Batches as the user of naming workers.
+async fn work_of_the_batch_lane(server: &Server) {
+    introduce(server);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = small_dataset(folder.path(), USERS, 1).display().to_string();
+    let [scheduler, extract, name] =
+        ["scheduler", "extract", "name"].map(|role| access(server, &format!("sojourn-{role}")));
+    let endpoint = Faulty::start(&json!({}));
+    let url = endpoint.url();
+    let model = format!(
+        "name --lane batch --endpoint {url} --model fake --batch-gather 0.5 --batch-poll 0.2 \
+         --price-input 1 --price-output 1 --money-per-day 1000"
+    );
+    let model: Vec<&str> = model.split(' ').collect();
+    let _processes: [Running; 3] = [
+        scheduler.start("sojourn", &["serve"]),
+        extract.start("sojourn-worker", &["extract"]),
+        name.start("sojourn-worker", &model),
+    ];
+    let status = scheduler.ask(&["backfill", &dataset, "--watch", "--budget", "1000"]);
+    assert_counted_once(&status, USERS);
+    assert_eq!(
+        status["ledger"]["calls"],
+        endpoint.report().await["answered"],
+        "{status}"
+    );
+    assert_eq!(refused(server), [""; 0]);
+    // Only for a question for which there is no money.
+    let dry = "ACL DRYRUN sojourn-name DEL sj:{0a}:batched";
+    let may: String = server.nodes[0].ask(dry).unwrap();
+    assert_eq!(may, "OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_are_made_by_the_user_of_naming_workers() {
+    work_of_the_batch_lane(&Server::start_single_with(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_are_made_by_the_user_of_naming_workers_of_a_cluster() {
+    work_of_the_batch_lane(&Server::start_cluster(0)).await;
 }
 
 /// Each process as its own user, and the command line as the scheduler's.

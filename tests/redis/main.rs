@@ -6,6 +6,8 @@ mod deployment;
 mod sentinel;
 mod shard;
 
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/slots.rs"]

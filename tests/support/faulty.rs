@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::support::{Running, command, ingest, said};
 
 pub struct Faulty {
-    _process: Running,
+    process: Running,
     url: String,
     client: reqwest::Client,
 }
@@ -31,7 +31,7 @@ impl Faulty {
         let read = BufReader::new(output).read_line(&mut url);
         read.expect("a line");
         Faulty {
-            _process: Running(child),
+            process: Running(child),
             url: url.trim().to_owned(),
             client: reqwest::Client::new(),
         }
@@ -40,6 +40,10 @@ impl Faulty {
     /// What to give to `--endpoint`.
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Behaves like this from now on.
@@ -58,8 +62,8 @@ impl Faulty {
     }
 }
 
-/// A dataset of users with two journeys each, of which no two are alike.
-pub fn distinct_dataset(folder: &Path, users: u64) -> String {
+/// A dataset of users with two journeys each, of which no two are alike; so many users in a shard.
+pub fn distinct_dataset(folder: &Path, users: u64, users_per_shard: u64) -> String {
     let mut items = String::from("item_id,title,description\n");
     let mut interactions = String::from("user_id,item_id,timestamp,weight\n");
     for user in 0..users {
@@ -76,7 +80,8 @@ pub fn distinct_dataset(folder: &Path, users: u64) -> String {
     std::fs::write(folder.join("items.csv"), items).expect("room on disk");
     std::fs::write(folder.join("interactions.csv"), interactions).expect("room on disk");
     let out = folder.join("dataset");
-    let output = ingest(folder, &out, &["--users-per-shard", "10"]);
+    let users_per_shard = users_per_shard.to_string();
+    let output = ingest(folder, &out, &["--users-per-shard", &users_per_shard]);
     assert!(output.status.success(), "{}", said(&output));
     out.display().to_string()
 }

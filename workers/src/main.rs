@@ -9,11 +9,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sojourn::connection::Redis;
 use sojourn::naming::{
-    BatchOptions, Fallback, LlmNamer, LlmOptions, Moderation, ModerationOptions, Namer, Template,
+    BatchOptions, LlmNamer, LlmOptions, Moderation, ModerationOptions, Namer, Template,
 };
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Lane, Queues, RetryPolicy, Work};
 use sojourn::settings::{
-    self, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError, SharingArgs,
+    self, FallbackArgs, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError, SharingArgs,
 };
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
@@ -206,33 +206,6 @@ struct ModerationArgs {
     moderation_api_key_file: Option<PathBuf>,
 }
 
-#[derive(Args)]
-struct FallbackArgs {
-    /// Second endpoint, asked while the first does not work or refuses whatever is asked. Its key is
-    /// read from SOJOURN_LLM_FALLBACK_API_KEY or --fallback-api-key-file
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_FALLBACK_ENDPOINT",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    fallback_endpoint: Option<String>,
-    /// Model to ask the second endpoint for
-    #[arg(long, env = "SOJOURN_LLM_FALLBACK_MODEL", value_name = "NAME")]
-    fallback_model: Option<String>,
-    /// File that holds the second endpoint's key
-    #[arg(long, env = "SOJOURN_LLM_FALLBACK_API_KEY_FILE", value_name = "FILE")]
-    fallback_api_key_file: Option<PathBuf>,
-    /// Calls to the second endpoint in any minute that all workers together make, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_FALLBACK_REQUESTS_PER_MINUTE",
-        default_value = "600",
-        value_name = "N"
-    )]
-    fallback_requests_per_minute: NonZeroU32,
-}
-
 fn main() -> ExitCode {
     let cli: Cli = settings::parse();
     let program = async { run(cli).await.map(|()| ExitCode::SUCCESS) };
@@ -349,7 +322,7 @@ fn model(args: &NamingArgs) -> anyhow::Result<Option<Model>> {
         api_key: settings::secret("SOJOURN_LLM_API_KEY", args.llm_api_key_file.as_deref())?,
         journeys_per_call: args.questions.journeys_per_call,
         requests_per_minute: args.limits.requests_per_minute,
-        fallback: fallback(&args.fallback)?,
+        fallback: args.fallback.options(&args.limits)?,
     };
     // Says what is wrong with it.
     LlmNamer::new(options.clone())?;
@@ -402,26 +375,6 @@ fn namer(model: Option<Model>, args: &NamingArgs, redis: &Redis) -> anyhow::Resu
         namer = namer.with_moderation(moderation);
     }
     Ok(Namer::Llm(Box::new(namer)))
-}
-
-fn fallback(args: &FallbackArgs) -> anyhow::Result<Option<Fallback>> {
-    let (endpoint, model) = match (&args.fallback_endpoint, &args.fallback_model) {
-        (Some(endpoint), Some(model)) => (endpoint.clone(), model.clone()),
-        (None, None) => return Ok(None),
-        _ => {
-            let needs = "--fallback-endpoint URL and --fallback-model NAME (or \
-                         SOJOURN_LLM_FALLBACK_ENDPOINT and SOJOURN_LLM_FALLBACK_MODEL) need each \
-                         other";
-            return Err(SettingsError::Usage(needs.into()).into());
-        }
-    };
-    let file = args.fallback_api_key_file.as_deref();
-    Ok(Some(Fallback {
-        endpoint,
-        model,
-        api_key: settings::secret("SOJOURN_LLM_FALLBACK_API_KEY", file)?,
-        requests_per_minute: args.fallback_requests_per_minute,
-    }))
 }
 
 /// A lease that runs out within a second is lost to the first pause of a busy machine.

@@ -109,27 +109,35 @@ impl NamingWorker {
         let mut naming = self.namer.begin(&unnamed, account).await;
         loop {
             let named = tokio::select! {
-                named = naming.next() => named.map_err(naming_failure)?,
+                named = naming.next() => named,
                 () = stop.cancelled() => return Err(Failure::Interrupted),
             };
-            tally.cost += naming.take_counts();
-            let Some(mut named) = named else { break };
+            let cost = naming.take_counts();
+            let Ok(Some(mut named)) = named else {
+                tally.cost += cost;
+                named.map_err(naming_failure)?;
+                break;
+            };
             named.sort_by_key(|named| named.user);
             let named: Vec<&[Named]> = named.chunk_by(|a, b| a.user == b.user).collect();
-            let names: Vec<(String, Epoch, Vec<NewName>)> = named
+            let names: Vec<(&str, Epoch, Vec<NewName<'_>>)> = named
                 .iter()
                 .map(|named| {
                     let Waiting { asked, stored } = &users[named[0].user];
                     let journeys = &unnamed[named[0].user].journeys;
-                    let names = named
-                        .iter()
-                        .map(|named| new_name(journeys[named.journey], named));
-                    (asked.user.clone(), stored.meta.epoch, names.collect())
+                    let names = named.iter().map(|named| NewName {
+                        journey: journeys[named.journey],
+                        name: &named.name.name,
+                        source: named.name.source,
+                    });
+                    (asked.user.as_str(), stored.meta.epoch, names.collect())
                 })
                 .collect();
             let mut patience = patience.lock().await;
             let written = patience.with(|| self.writer.write_names(&names)).await?;
             drop(patience);
+            // Names count once they are there.
+            tally.cost += cost;
             for (named, written) in named.into_iter().zip(written) {
                 has_changed[named[0].user] |= written < named.len() as u64;
             }
@@ -148,29 +156,20 @@ impl NamingWorker {
     }
 }
 
-fn new_name(before: &Journey, named: &Named) -> NewName {
-    let mut after = before.clone();
-    after.name.clone_from(&named.name.name);
-    after.name_source = named.name.source;
-    let before = before.clone();
-    NewName { before, after }
-}
-
 impl NamingWorker {
     /// Names the journeys of some users of a job, until none of them has one to name.
     async fn finish(
         &self,
         mut users: Vec<UserToName>,
-        epoch: Epoch,
         account: &Account,
+        tally: &mut Tally,
         patience: &Mutex<Patience<'_>>,
-    ) -> Result<Tally, Failure> {
-        let mut tally = Tally::new(epoch);
+    ) -> Result<(), Failure> {
         for _ in 0..MAX_LOOKS {
-            let waiting = self.look(users, &mut tally, patience).await?;
-            users = self.name(waiting, account, &mut tally, patience).await?;
+            let waiting = self.look(users, tally, patience).await?;
+            users = self.name(waiting, account, tally, patience).await?;
             if users.is_empty() {
-                return Ok(tally);
+                return Ok(());
             }
         }
         let busy = StoreError::Busy {
@@ -233,30 +232,38 @@ impl NamingWorker {
         let job: NameJob =
             decode(&lease.payload).map_err(|error| Failure::Permanent(error.with_code()))?;
         let parts = self.parts(job.users).into_iter();
+        let (account, patience) = (&account, &patience);
         let mut parts: FuturesUnordered<_> = parts
-            .map(|users| self.finish(users, job.epoch, &account, &patience))
+            .map(|users| async move {
+                let mut tally = Tally::new(job.epoch);
+                let done = self.finish(users, account, &mut tally, patience).await;
+                (tally, done)
+            })
             .collect();
         let mut tally = Tally::new(job.epoch);
         let mut failure = None;
-        while let Some(part) = parts.next().await {
-            match part {
-                Ok(part) => tally += part,
-                // No part has a better chance.
-                Err(Failure::Unusable(reason)) => return Err(Failure::Unusable(reason)),
-                // That says nothing of the others, whose names are worth writing.
-                Err(of_part) => failure = Some(of_part),
+        while let Some((of_part, done)) = parts.next().await {
+            tally += of_part;
+            // Of one part it says nothing of the others, whose names are worth writing; but what is
+            // unusable has no better chance with them.
+            let Err(of_part) = done else { continue };
+            let is_unusable = matches!(of_part, Failure::Unusable(_));
+            failure = Some(of_part);
+            if is_unusable {
+                break;
             }
         }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        match tally.missing {
-            None => Ok(tally.counts()),
+        let failure = failure.or_else(|| {
+            let user = tally.missing.as_ref()?;
             // The others have their names by now.
-            Some(user) => Err(Failure::Transient(Code::NothingToName.before(format!(
+            Some(Failure::Transient(Code::NothingToName.before(format!(
                 "the results of user {user:?} that are to be named are not there: Redis has \
                  lost them, or they have expired"
-            )))),
+            ))))
+        });
+        match failure {
+            None => Ok(tally.counts()),
+            Some(failure) => Err(failure.after(tally.cost_counts())),
         }
     }
 }
@@ -283,7 +290,8 @@ fn naming_failure(error: LlmError) -> Failure {
 ///
 /// `named` and `names_outdated` follow from what the job was queued for and from how it ended, not
 /// from what this attempt wrote: of an attempt whose worker was killed they hold the whole effect,
-/// and never twice.
+/// and never twice. The others are what this attempt has done, whatever became of it, so that without
+/// a kill the names by source are as many as were named.
 struct Tally {
     epoch: Epoch,
     named: u64,
@@ -325,9 +333,14 @@ impl Tally {
     }
 
     fn counts(&self) -> Counts {
+        let mut counts = self.cost_counts();
+        counts.push(("named", self.named));
+        counts.push(("names_outdated", self.names_outdated));
+        counts
+    }
+
+    fn cost_counts(&self) -> Counts {
         vec![
-            ("named", self.named),
-            ("names_outdated", self.names_outdated),
             ("llm_answers_cut", self.cost.cut),
             ("names_llm", self.cost.llm),
             ("names_cached", self.cost.cached),

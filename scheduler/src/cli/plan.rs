@@ -19,6 +19,9 @@ pub struct PlanArgs {
     /// How it would be asked.
     #[command(flatten)]
     pub questions: QuestionArgs,
+    /// Workers will have names moderated (--moderation): those that nobody moderated are asked for again
+    #[arg(long)]
+    pub moderated: bool,
     /// Which names are shared.
     #[command(flatten)]
     pub sharing: SharingArgs,

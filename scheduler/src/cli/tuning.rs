@@ -22,12 +22,8 @@ pub struct TuningArgs {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// Journeys in one question, at most
-    #[arg(
-        long,
-        env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
-        default_value_t = 1,
-        value_name = "N"
-    )]
+    // Without a variable: that of the workers has another default.
+    #[arg(long, default_value_t = 1, value_name = "N")]
     pub journeys_per_call: usize,
     /// Language of the items, as of `sojourn ingest` [default: english]
     #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]

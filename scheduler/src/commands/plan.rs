@@ -46,6 +46,9 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
         share_after,
         cache,
     );
+    if args.moderated {
+        forecaster = forecaster.with_moderation();
+    }
     let as_of = dataset.manifest().counts.last_timestamp;
     let mut extractor = Extractor::new(dataset.catalogue().clone(), parameters, as_of);
     let shards = chosen(&dataset, args.shards.get(), args.seed);

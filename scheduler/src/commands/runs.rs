@@ -387,7 +387,7 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
 /// What a model was asked for a run, and what that has cost.
 fn print_ledger(status: &RunStatus) {
     let (ledger, count) = (&status.ledger, |name: &str| status.count(name));
-    if ledger.calls > 0 || ledger.cache_hits > 0 {
+    if ledger.calls > 0 {
         println!(
             "  model      {} calls, {} of them again, {} elsewhere; {} tokens in, {} of them cached, {} \
              out",

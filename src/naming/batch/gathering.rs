@@ -9,7 +9,7 @@ use super::lines::{self, Answered};
 use super::token::{QuestionId, Token};
 use crate::naming::endpoint::{LlmError, Reply};
 use crate::naming::limits::Account;
-use crate::naming::money::Usage;
+use crate::run::RunId;
 
 /// Most questions of a batch: what the provider takes.
 const MAX_QUESTIONS: usize = 50_000;
@@ -54,9 +54,12 @@ impl Asked {
         }
     }
 
-    /// What it is, and who pays for it.
-    pub(super) fn bill(&self) -> (&Value, &Account) {
-        (&self.question, &self.account)
+    pub(super) fn id(&self) -> QuestionId {
+        self.id
+    }
+
+    pub(super) fn question(&self) -> &Value {
+        &self.question
     }
 
     /// An answer to all who want it. Who does not wait any more asks again some time, and finds it.
@@ -132,22 +135,33 @@ impl Gathering {
         lines.collect::<String>().into_bytes()
     }
 
-    /// Takes out the questions, one by one.
-    pub(super) fn into_questions(self) -> impl Iterator<Item = Asked> {
-        self.questions.into_values()
+    /// The questions by the runs that pay for them.
+    pub(super) fn by_run(self) -> BTreeMap<RunId, Vec<Asked>> {
+        let mut split: BTreeMap<RunId, Vec<Asked>> = BTreeMap::new();
+        for asked in self.questions.into_values() {
+            split
+                .entry(asked.account.run.clone())
+                .or_default()
+                .push(asked);
+        }
+        split
     }
 
-    /// What the answered questions took, and who pays for it.
-    pub(super) fn bills<'a>(
-        &'a self,
-        answers: &'a HashMap<QuestionId, Answered>,
-    ) -> impl Iterator<Item = (QuestionId, &'a Account, Usage)> {
-        self.questions.iter().filter_map(|(id, asked)| {
-            let Answered::Reply(_, usage) = answers.get(id)? else {
-                return None;
-            };
-            Some((*id, &asked.account, usage.unwrap_or_default()))
-        })
+    /// Two halves, to be asked instead of this batch, which was never made. Of a single question one is
+    /// empty.
+    pub(super) fn halves(mut self, token: &Token) -> [Gathering; 2] {
+        for asked in self.questions.values_mut() {
+            asked.instead_of = Some(token.clone());
+        }
+        let middle = self.questions.keys().nth(self.questions.len() / 2).copied();
+        let upper = middle.map(|middle| self.questions.split_off(&middle));
+        let upper = upper.into_iter().flat_map(BTreeMap::into_values);
+        let mut halves = [Gathering::default(), Gathering::default()];
+        upper.for_each(|asked| halves[1].add(asked));
+        self.questions
+            .into_values()
+            .for_each(|asked| halves[0].add(asked));
+        halves
     }
 
     /// Hands out what a batch that is over has answered. Returns what it has not, to be asked again. A

@@ -54,9 +54,10 @@ pub(super) fn line(id: QuestionId, question: &Value) -> String {
 
 /// Reads what became of questions from the files of a batch. A line that cannot be read answers
 /// nothing; a file that does not begin with one that can is not that of a batch, but what stands
-/// before the provider has said instead.
+/// before the provider has said instead. A file without lines answers nothing: some providers have
+/// one where others have none.
 pub(super) fn read(files: &[Vec<u8>]) -> Result<HashMap<QuestionId, Answered>, String> {
-    for file in files {
+    for file in files.iter().filter(|file| !file.trim_ascii().is_empty()) {
         let first = file.split(|&byte| byte == b'\n').next().unwrap_or_default();
         if let Err(error) = serde_json::from_slice::<Line>(first) {
             let begin = String::from_utf8_lossy(&first[..first.len().min(MAX_EXCERPT)]);
@@ -179,10 +180,15 @@ mod tests {
 
     #[test]
     fn what_is_no_file_of_a_batch_says_nothing() {
-        for file in ["<html>a proxy</html>", "", "{}"] {
+        for file in ["<html>a proxy</html>", "{}"] {
             assert!(read(&[file.into()]).is_err(), "{file}");
         }
+    }
+
+    #[test]
+    fn a_file_without_lines_answers_nothing() {
         assert!(read(&[]).unwrap().is_empty());
+        assert!(read(&["".into(), "\n".into()]).unwrap().is_empty());
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub struct BatchOptions {
     /// may pass between its last look at that right and the provider's list of batches showing what
     /// it has created.
     pub lease: Duration,
+    /// How long a provider that did not confirm that it has created a batch may take to show it in its
+    /// list. Shorter than the lease.
+    pub settling: Duration,
 }
 
 impl Default for BatchOptions {
@@ -21,6 +24,7 @@ impl Default for BatchOptions {
             gather: Duration::from_secs(60),
             poll: Duration::from_secs(60),
             lease: Duration::from_secs(300),
+            settling: Duration::from_secs(60),
         }
     }
 }

@@ -12,12 +12,13 @@ use super::token::{QuestionId, Token};
 use crate::connection::Redis;
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
+static UNCLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("unclaim.lua")));
 static ADOPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("adopt.lua")));
 static NOTE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("note.lua")));
 
 /// How long it is known in which batch a question is asked: the day that a batch may take, and the days
 /// in which a job that was handed back, or is dead and replayed, comes for the answer.
-const KEPT: Duration = Duration::from_secs(8 * 24 * 3600);
+pub(super) const KEPT: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// Claims under way at once.
 const CLAIMS_AT_ONCE: usize = 64;
@@ -94,15 +95,21 @@ impl Register {
         claims.buffered(CLAIMS_AT_ONCE).try_collect().await
     }
 
-    /// Whether nobody has paid for the answer to a question yet; who asks pays.
-    pub(super) async fn is_unpaid(&self, question: QuestionId) -> Result<bool, RedisError> {
-        let set = redis::cmd("SET")
-            .arg(self.redis.keys().paid_question(question))
-            .arg(&["1", "NX", "EX"])
-            .arg(KEPT.as_secs())
-            .query_async(&mut self.redis.commands())
-            .await?;
-        Ok(matches!(set, redis::Value::Okay))
+    /// Takes back the claims of questions that are not in the batch after all.
+    pub(super) async fn unclaim(
+        &self,
+        token: &Token,
+        questions: &[QuestionId],
+    ) -> Result<(), RedisError> {
+        let unclaim = async |question: &QuestionId| {
+            let mut call = UNCLAIM.prepare_invoke();
+            call.key(self.redis.keys().batched_question(question));
+            call.arg(token.to_string());
+            let _: u8 = call.invoke_async(&mut self.redis.commands()).await?;
+            Ok(())
+        };
+        let unclaims = stream::iter(questions.iter().map(unclaim));
+        unclaims.buffered(CLAIMS_AT_ONCE).try_collect().await
     }
 
     /// How far a batch is. If nobody is about it, it is this process's from now on, to make it, or to

@@ -137,7 +137,7 @@ impl Curated {
     /// Of what is asked about it: a model cannot know the rest.
     pub(super) fn evidence(&self, template: &Template) -> Evidence {
         let Description { terms, titles } = Description::of(template, &self.journey);
-        let terms = terms.iter().map(|term| (term.as_str(), 1.0));
-        Evidence::of(template.rules(), &titles, terms)
+        let terms = terms.iter().map(|term| (&**term, 1.0));
+        Evidence::of(template.rules(), titles.iter().map(|title| &**title), terms)
     }
 }

@@ -7,11 +7,11 @@ pub(in crate::naming) enum Class {
     /// It was not asked: there is no room within the limits, or no money, or the endpoint wants to be
     /// left alone.
     HeldBack,
-    /// 429, 408, 425 or 5xx that says when to come back.
+    /// 429, 408 or 425 that says when to come back.
     AskedToWait,
     /// 429 that does not say when.
     RateLimited,
-    /// 5xx, 408 or 425 that does not say when.
+    /// 5xx, which does not work though it may say when to come back; 408 or 425 that does not.
     ServerError,
     /// No connection.
     Unreachable,
@@ -27,10 +27,10 @@ pub(in crate::naming) enum Class {
     TooLong,
     /// A filter dislikes what is in the question, or in the answer.
     Filtered,
-    /// 400 or 422 in a form in which others were answered, or 403 while others are: it is this
-    /// question.
+    /// It failed while a harmless question is answered: it is this question. 400 or 422 in a form in
+    /// which others were answered, until that is found out.
     Declined,
-    /// 400 or 422, and no question was answered in any form.
+    /// 400 or 422, and no question is answered in any form.
     Form,
     /// The account is empty. Endpoints say it with 429, and waiting does not help.
     OutOfMoney,
@@ -112,6 +112,15 @@ impl Class {
             health,
             then,
         }
+    }
+
+    /// Whether a question that fails so, however often it is asked, may be what is wrong: the
+    /// endpoint has it, and does not survive it.
+    pub(super) fn may_be_the_question(self) -> bool {
+        matches!(
+            self,
+            Class::ServerError | Class::Timeout | Class::CutOff | Class::Unreadable
+        )
     }
 
     /// What the reason says for which a model ended its answer, if it is not that it was done.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::class::{Class, Then};
 use super::options::Role;
@@ -67,6 +68,12 @@ pub enum LlmError {
         /// What the operator can do.
         remedy: String,
     },
+    /// A question about a single journey is over a limit all by itself. Nothing was sent.
+    #[error("no journey can be asked about: {reason}")]
+    OverLimit {
+        /// What it takes, and of which options.
+        reason: String,
+    },
     /// The call could cost more than the run, or the day, has left. Nothing was sent.
     #[error("{}, so the model is not asked", Denied::OverBudget { of: *of })]
     OverBudget {
@@ -96,6 +103,8 @@ pub(in crate::naming) struct Failure {
     pub remedy: Option<String>,
     /// What it was held back by.
     pub denied: Option<Denied>,
+    /// It was read from words that may be somebody's title, since endpoints repeat questions.
+    pub is_doubtful: bool,
 }
 
 impl Failure {
@@ -106,6 +115,7 @@ impl Failure {
             retry_after: None,
             remedy: None,
             denied: None,
+            is_doubtful: false,
         }
     }
 }
@@ -137,6 +147,7 @@ impl From<Failure> for LlmError {
             retry_after,
             remedy,
             denied,
+            is_doubtful: _,
         } = failure;
         match denied {
             Some(Denied::OverBudget { of }) => return LlmError::OverBudget { of },
@@ -165,6 +176,13 @@ pub(in crate::naming) struct HttpFailure {
     pub body: String,
 }
 
+/// How sure a reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    Certain,
+    Doubtful,
+}
+
 impl HttpFailure {
     /// What class it is of. `form_is_known`: the endpoint has answered a question of the same form
     /// before, so that what is wrong with this one must be its content.
@@ -176,11 +194,13 @@ impl HttpFailure {
                 *status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
             );
-        if says(&[OUT_OF_MONEY]) || *status == StatusCode::PAYMENT_REQUIRED {
+        if self.is_out_of_money().is_some() {
             return Class::OutOfMoney;
         }
         if is_busy {
             return match (self.retry_after, *status) {
+                // Whatever it asks for: it does not work.
+                (_, status) if status.is_server_error() => Class::ServerError,
                 (Some(_), _) => Class::AskedToWait,
                 (None, StatusCode::TOO_MANY_REQUESTS) => Class::RateLimited,
                 (None, _) => Class::ServerError,
@@ -212,7 +232,42 @@ impl HttpFailure {
             retry_after: self.retry_after,
             remedy: Some(self.remedy(class, role)),
             denied: None,
+            is_doubtful: self.is_out_of_money() == Some(Certainty::Doubtful),
         }
+    }
+
+    /// Whether it says that the account is empty: by its status, or by the code of its error. Other
+    /// words may be those of a title.
+    fn is_out_of_money(&self) -> Option<Certainty> {
+        let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
+        if self.status == StatusCode::PAYMENT_REQUIRED {
+            return Some(Certainty::Certain);
+        }
+        let (says, certainty) = match serde_json::from_str::<Value>(&self.body) {
+            Ok(body) => {
+                let error = &body["error"];
+                let codes = [
+                    error,
+                    &error["code"],
+                    &error["type"],
+                    &body["code"],
+                    &body["type"],
+                ];
+                let says = codes.iter().any(|code| **code == OUT_OF_MONEY);
+                match is_limit {
+                    true => (says, Certainty::Certain),
+                    false => (says, Certainty::Doubtful),
+                }
+            }
+            Err(_) => {
+                let may_say = is_limit || self.status == StatusCode::FORBIDDEN;
+                (
+                    may_say && self.body.contains(OUT_OF_MONEY),
+                    Certainty::Doubtful,
+                )
+            }
+        };
+        says.then_some(certainty)
     }
 
     /// Whether it is what was sent that the endpoint dislikes, rather than who sent it or where to.
@@ -266,12 +321,21 @@ mod tests {
     fn a_status_and_what_the_answer_says_tell_the_class() {
         let filter = r#"{"error":{"code":"content_filter"}}"#;
         let overflow = r#"{"error":{"code":"context_length_exceeded"}}"#;
+        let empty = r#"{"error":{"type":"insufficient_quota"}}"#;
+        let title = r#"{"error":{"message":"no: insufficient_quota"}}"#;
         for (status, body, class) in [
             (429, "slow down", Class::RateLimited),
             (408, "", Class::ServerError),
             (425, "", Class::ServerError),
             (500, "", Class::ServerError),
             (529, "overloaded", Class::ServerError),
+            (429, empty, Class::OutOfMoney),
+            (400, empty, Class::OutOfMoney),
+            (429, "no: insufficient_quota", Class::OutOfMoney),
+            (500, "no: insufficient_quota", Class::ServerError),
+            (400, "no: insufficient_quota", Class::Form),
+            (429, title, Class::RateLimited),
+            (400, title, Class::Form),
             (402, "", Class::OutOfMoney),
             (401, filter, Class::Unauthorized),
             (403, "", Class::Forbidden),
@@ -295,11 +359,31 @@ mod tests {
     }
 
     #[test]
-    fn whoever_says_when_to_come_back_is_believed() {
-        for status in [429, 408, 500, 503] {
+    fn only_the_code_of_an_error_says_for_certain_that_there_is_no_money() {
+        let code = r#"{"error":{"code":"insufficient_quota"}}"#;
+        for (status, body, is_doubtful) in [
+            (402, "", false),
+            (429, code, false),
+            (403, code, true),
+            (429, "insufficient_quota", true),
+        ] {
+            let failure = failure(status, body).explained(true, "", Role::First);
+            assert_eq!(failure.class, Class::OutOfMoney, "{status} {body}");
+            assert_eq!(failure.is_doubtful, is_doubtful, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn whoever_says_when_to_come_back_is_believed_but_one_that_fails_is_ill_all_the_same() {
+        for (status, class) in [
+            (429, Class::AskedToWait),
+            (408, Class::AskedToWait),
+            (500, Class::ServerError),
+            (503, Class::ServerError),
+        ] {
             let mut busy = failure(status, "");
             busy.retry_after = Some(Duration::ZERO);
-            assert_eq!(busy.class(false), Class::AskedToWait, "{status}");
+            assert_eq!(busy.class(false), class, "{status}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use crate::naming::limits::{Account, Expected, Headers, Limits, Permit};
@@ -61,13 +62,6 @@ impl Gate {
         }
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        if let Some(limits) = &self.limits {
-            limits.count_cache_hits(account, hits);
-        }
-    }
-
     /// Tells Redis what is known of calls.
     pub(super) async fn flush(&self) -> Result<(), redis::RedisError> {
         match &self.limits {
@@ -80,7 +74,9 @@ impl Gate {
 /// What a question is expected to take.
 pub(in crate::naming) fn expected(question: &Value) -> Expected {
     let bytes = question["messages"].to_string().len() as u64;
-    let answer = question["max_tokens"].as_u64().unwrap_or(UNBOUNDED_ANSWER);
+    let bounds = [&question["max_tokens"], &question["max_completion_tokens"]];
+    let answer = bounds.into_iter().find_map(Value::as_u64);
+    let answer = answer.unwrap_or(UNBOUNDED_ANSWER);
     let answers = question["n"].as_u64().unwrap_or(1);
     Expected {
         input_tokens: bytes.div_ceil(BYTES_PER_TOKEN),
@@ -94,6 +90,12 @@ pub(in crate::naming) fn expected(question: &Value) -> Expected {
 pub(super) struct Passage(Option<Permit>);
 
 impl Passage {
+    /// Whether it is too late to send it: it could be one too many in some window.
+    pub(super) fn is_late(&self) -> bool {
+        let permit = self.0.as_ref();
+        permit.is_some_and(|permit| permit.send_by() <= Instant::now())
+    }
+
     /// It was answered; `None` where the endpoint does not count tokens, which counts in full.
     pub(super) fn answered(self, usage: Option<Usage>) {
         match (self.0, usage) {

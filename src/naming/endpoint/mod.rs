@@ -12,8 +12,8 @@ mod pace;
 mod retries;
 mod server;
 mod site;
+mod trust;
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,7 +29,8 @@ pub(super) use retries::full_jitter;
 pub(super) use server::MAX_ANSWER;
 pub(super) use site::{COMPLETIONS, MODERATIONS, Site};
 
-use super::limits::{Account, LimitOptions, Limits};
+use super::limits::{Account, Denied, LimitOptions, Limits};
+use super::money::Usage;
 use crate::connection::Redis;
 use breaker::Pass;
 use pace::Pace;
@@ -44,11 +45,32 @@ pub(super) enum Reply {
         texts: Vec<String>,
         /// One was not finished when it reached its limit of tokens.
         is_cut: bool,
-        tokens_in: u64,
-        tokens_out: u64,
+        /// A fallback has answered, by another model than the first.
+        is_of_other_model: bool,
+        /// What it took, where the endpoint says so.
+        usage: Option<Usage>,
     },
     /// The endpoint answers others, but not this one.
     Declined { reason: String },
+    /// It takes more than the limits let through at all.
+    OverLimit { reason: String },
+}
+
+impl Reply {
+    /// What becomes of a question that is not asked again as it is.
+    fn without_answer(failure: Failure) -> Result<Reply, LlmError> {
+        if failure.denied == Some(Denied::TooLarge) {
+            let Failure { reason, .. } = failure;
+            return Ok(Reply::OverLimit { reason });
+        }
+        match failure.class.policy().then {
+            Then::Split | Then::Isolate => {
+                let Failure { reason, .. } = failure;
+                Ok(Reply::Declined { reason })
+            }
+            _ => Err(failure.into()),
+        }
+    }
 }
 
 /// Where questions are sent: an endpoint, and perhaps a fallback. One per process.
@@ -56,7 +78,7 @@ pub(super) enum Reply {
 pub(super) struct Endpoint {
     /// In the order in which they are tried.
     servers: Vec<Server>,
-    fallback_rate: Option<NonZeroU32>,
+    fallback_limits: Option<LimitOptions>,
     patience: Patience,
 }
 
@@ -80,13 +102,13 @@ impl Endpoint {
                 second.endpoint.as_str(),
                 &second.api_key,
                 second.model.as_str(),
-                second.requests_per_minute,
+                second.limits.requests_per_minute,
             );
             servers.push(server(Role::Fallback, second)?);
         }
         Ok(Endpoint {
             servers,
-            fallback_rate: options.fallback.as_ref().map(|f| f.requests_per_minute),
+            fallback_limits: options.fallback.as_ref().map(|fallback| fallback.limits),
             patience,
         })
     }
@@ -98,26 +120,24 @@ impl Endpoint {
         self.patience = patience;
     }
 
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        if let Some(server) = self.servers.first() {
-            server.count_cache_hits(account, hits);
-        }
-    }
-
-    /// Shares limits with all processes that ask the same: those of the first endpoint, and of the
-    /// fallback its own, as far as it is not about money.
+    /// Shares limits with all processes that ask the same: `options` are those of the first endpoint.
+    /// The fallback has its own, but for the money of a day, which all endpoints together may cost.
     pub(super) fn share_limits(&mut self, redis: &Redis, options: LimitOptions) {
+        let first = self.servers[0].scope();
         for (at, server) in self.servers.iter_mut().enumerate() {
-            let options = match self.fallback_rate {
-                Some(rate) if at > 0 => LimitOptions {
+            let mut scope = server.scope();
+            if at > 0 && scope == first {
+                // Another account of the same vendor.
+                scope.push_str("-fallback");
+            }
+            let options = match self.fallback_limits {
+                Some(limits) if at > 0 => LimitOptions {
                     money_per_day: options.money_per_day,
-                    prices: options.prices,
-                    ..LimitOptions::requests(rate)
+                    ..limits
                 },
                 _ => options,
             };
-            server.set_limits(Limits::new(redis, &server.scope(), options));
+            server.set_limits(Limits::new(redis, &scope, options));
         }
     }
 
@@ -142,17 +162,22 @@ impl Endpoint {
             }
             let is_retry = failures > 0;
             let asked = server.ask(question, account, is_retry, patience).await;
-            server.judge(pass, &asked);
+            server.judge(pass, asked.as_ref());
             let failure = match asked {
-                Ok(reply) => return Ok(reply),
+                Ok(mut reply) => {
+                    if let Reply::Answer {
+                        is_of_other_model, ..
+                    } = &mut reply
+                    {
+                        *is_of_other_model = server.has_other_model(&self.servers[0]);
+                    }
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
             let policy = failure.class.policy();
             match policy.then {
-                Then::Split | Then::Isolate => {
-                    let Failure { reason, .. } = failure;
-                    return Ok(Reply::Declined { reason });
-                }
+                Then::Split | Then::Isolate => return Reply::without_answer(failure),
                 Then::Elsewhere if self.servers.iter().all(Server::refuses) => {
                     return Err(failure.into());
                 }
@@ -164,8 +189,18 @@ impl Endpoint {
                     if asked > patience.longest_wait && self.servers.len() > 1 && failures == 1 {
                         continue;
                     }
-                    let may = failures < policy.attempts && asked <= patience.longest_wait;
-                    if !may || !server.retries.spend(Instant::now()) {
+                    if asked > patience.longest_wait {
+                        return Err(failure.into());
+                    }
+                    if failures >= policy.attempts {
+                        let found = self.find_out(server, question, account, failure).await;
+                        let then = found.class.policy().then;
+                        if then == Then::Elsewhere && !self.servers.iter().all(Server::refuses) {
+                            continue;
+                        }
+                        return Reply::without_answer(found);
+                    }
+                    if !server.retries.spend(Instant::now()) {
                         return Err(failure.into());
                     }
                     // On top of what was asked for, lest everybody come back at the same moment.
@@ -177,6 +212,29 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// What is wrong when a question has failed as often as it may: the question itself, if another is
+    /// answered, lest it stand in the way of those behind it for ever. While the endpoint is left
+    /// alone, nobody finds out.
+    async fn find_out(
+        &self,
+        server: &Server,
+        question: &Value,
+        account: &Account,
+        failure: Failure,
+    ) -> Failure {
+        let patience = &self.patience;
+        if !failure.class.may_be_the_question() {
+            return failure;
+        }
+        let Ok(pass) = server.enter(patience) else {
+            return failure;
+        };
+        let found = server.try_harmless(question, account, failure, patience);
+        let found = found.await;
+        server.judge(pass, Err(&found));
+        found
     }
 
     /// The first endpoint that lets a question through, waiting for one until `deadline`. One that

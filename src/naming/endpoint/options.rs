@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::naming::limits::LimitOptions;
+
 /// How to reach a model.
 #[derive(Clone)]
 pub struct LlmOptions {
@@ -29,8 +31,8 @@ pub struct Fallback {
     pub model: String,
     /// Key that is sent as a bearer token.
     pub api_key: Option<String>,
-    /// Calls per minute that this process makes, at most.
-    pub requests_per_minute: NonZeroU32,
+    /// What all processes together may ask of it; the money of a day is that of the first endpoint.
+    pub limits: LimitOptions,
 }
 
 impl std::fmt::Debug for Fallback {
@@ -39,7 +41,7 @@ impl std::fmt::Debug for Fallback {
         f.debug_struct("Fallback")
             .field("endpoint", &without_credentials(&self.endpoint))
             .field("model", &self.model)
-            .field("requests_per_minute", &self.requests_per_minute)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -62,6 +64,8 @@ pub(in crate::naming) struct Names {
     pub model: &'static str,
     pub key: &'static str,
     pub key_file: &'static str,
+    /// Those of its limits that a single question can be over.
+    pub limits: &'static str,
 }
 
 impl Role {
@@ -73,6 +77,7 @@ impl Role {
                 model: "--model",
                 key: "SOJOURN_LLM_API_KEY",
                 key_file: "--llm-api-key-file",
+                limits: "--input-tokens-per-minute or --output-tokens-per-minute",
             },
             Role::Fallback => Names {
                 form: "chat-completions",
@@ -80,6 +85,7 @@ impl Role {
                 model: "--fallback-model",
                 key: "SOJOURN_LLM_FALLBACK_API_KEY",
                 key_file: "--fallback-api-key-file",
+                limits: "--fallback-input-tokens-per-minute or --fallback-output-tokens-per-minute",
             },
             Role::Moderation => Names {
                 form: "moderations",
@@ -87,6 +93,7 @@ impl Role {
                 model: "--moderation-model",
                 key: "SOJOURN_MODERATION_API_KEY",
                 key_file: "--moderation-api-key-file",
+                limits: "",
             },
         }
     }

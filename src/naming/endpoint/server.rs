@@ -7,17 +7,21 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::breaker::{Breaker, Change, Pass};
-use super::class::{Class, Health};
+use super::class::{Class, Health, Then};
 use super::completion::Completion;
 use super::failure::Failure;
 use super::form::KnownForm;
-use super::gate::Gate;
+use super::gate::{Gate, Passage, expected};
 use super::options::{Patience, Role};
 use super::pace::{Pace, retry_after};
 use super::retries::RetryBudget;
 use super::site::{COMPLETIONS, Site};
+use super::trust::Trust;
 use super::{LlmError, Reply};
-use crate::naming::limits::{Account, Limits};
+use crate::naming::limits::{Account, Denied, Expected, Limits};
+
+/// 529, of vendors that have no capacity.
+const OVERLOADED: u16 = 529;
 
 /// Longest answer that is read, in bytes. A name takes a hundred.
 pub(in crate::naming) const MAX_ANSWER: usize = 1024 * 1024;
@@ -31,6 +35,8 @@ pub(super) struct Server {
     /// Between all processes.
     gate: Gate,
     known_form: KnownForm,
+    /// That a refusal is about the question.
+    trust: Trust,
     breaker: Breaker,
     pub(super) retries: RetryBudget,
     /// Why it refused whatever is asked when it last did.
@@ -61,6 +67,7 @@ impl Server {
             pace,
             gate: Gate::default(),
             known_form: KnownForm::default(),
+            trust: Trust::default(),
             breaker: Breaker::new(patience.first_wait, patience.longest_wait),
             retries: RetryBudget::default(),
             refusal: Mutex::default(),
@@ -72,14 +79,14 @@ impl Server {
         self.site.scope(&self.model)
     }
 
+    /// Whether it asks another model than `other`.
+    pub(super) fn has_other_model(&self, other: &Server) -> bool {
+        self.model != other.model
+    }
+
     /// From now on, asks only what these limits let through.
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.gate.set(limits, self.role == Role::Fallback);
-    }
-
-    /// Notes names that needed no call in the ledger of a run.
-    pub(super) fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.gate.count_cache_hits(account, hits);
     }
 
     /// Tells the limits what is known of calls.
@@ -115,18 +122,62 @@ impl Server {
         patience: &Patience,
     ) -> Result<Reply, Failure> {
         let asked = self.ask_in_some_form(question, account, is_retry, patience);
-        let asked = asked.await;
-        let Err(refusal) = asked else { return asked };
-        if !matches!(refusal.class, Class::Form | Class::Forbidden) {
+        let refusal = match asked.await {
+            Ok(reply) => {
+                self.trust.end();
+                return Ok(reply);
+            }
+            Err(refusal) => refusal,
+        };
+        let may_be_the_question = match refusal.class {
+            // A form that was answered before may be refused from now on: an account is empty, or has
+            // another model.
+            Class::Declined | Class::Form | Class::Forbidden => true,
+            Class::OutOfMoney => refusal.is_doubtful,
+            _ => false,
+        };
+        if !may_be_the_question {
             return Err(refusal);
         }
-        // It refuses this question, or all of them. One that no stranger has a word in tells.
-        self.ask_in_some_form(&harmless(question), account, true, patience)
-            .await?;
-        Err(Failure {
-            class: Class::Declined,
-            ..refusal
-        })
+        let Some(trial) = self.trust.spend().await else {
+            return Err(Failure {
+                class: Class::Declined,
+                ..refusal
+            });
+        };
+        let found = self.try_harmless(question, account, refusal, patience);
+        let found = found.await;
+        if found.class == Class::Declined {
+            trial.passed();
+        }
+        Err(found)
+    }
+
+    /// Whether an endpoint fails in this way whatever is asked, or only here: one question that no
+    /// stranger has a word in tells. If that is answered, the question is declined.
+    pub(super) async fn try_harmless(
+        &self,
+        question: &Value,
+        account: &Account,
+        failure: Failure,
+        patience: &Patience,
+    ) -> Failure {
+        let harmless = harmless(question);
+        let asked = self.ask_in_some_form(&harmless, account, true, patience);
+        match asked.await {
+            Ok(_) => Failure {
+                class: Class::Declined,
+                ..failure
+            },
+            Err(mut of_trial) => {
+                let then = of_trial.class.policy().then;
+                if of_trial.denied.is_none() && matches!(then, Then::Split | Then::Isolate) {
+                    // There is nothing in it that could be declined.
+                    of_trial.class = Class::Form;
+                }
+                of_trial
+            }
+        }
     }
 
     async fn ask_in_some_form(
@@ -139,12 +190,16 @@ impl Server {
         let mut form = self.known_form.first();
         loop {
             self.turn(patience).await?;
-            let passage = self.gate.pass(account, question, is_retry).await?;
-            is_retry = true;
             let mut body = form.of(question);
             body["model"] = self.model.as_str().into();
             let request = self.site.request(Method::POST, COMPLETIONS);
             let request = request.timeout(patience.call).json(&body);
+            let passage = self.pass(account, &body, is_retry, patience).await?;
+            if passage.is_late() {
+                passage.unsent();
+                continue;
+            }
+            is_retry = true;
             let response = match self.site.send(request, MAX_ANSWER).await {
                 Ok(response) => response,
                 Err(failure) => {
@@ -166,7 +221,7 @@ impl Server {
                 }
                 let completion: Completion =
                     serde_json::from_slice(&response.body).map_err(|error| {
-                        let reason = format!("{error}: {}", self.site.excerpt(&response.body));
+                        let reason = self.site.excerpt_of(&error, &response.body);
                         Failure::new(Class::Unreadable, reason)
                     })?;
                 passage.answered(completion.usage());
@@ -177,6 +232,9 @@ impl Server {
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                     passage.overloaded();
                 }
+                status if status.as_u16() == OVERLOADED => passage.overloaded(),
+                // The model may have run before it failed.
+                status if status.is_server_error() => drop(passage),
                 _ => passage.declined(),
             }
             let http = response.failure();
@@ -199,7 +257,38 @@ impl Server {
         }
     }
 
-    /// Waits until a request may be sent.
+    /// Waits until the limits let a request through.
+    async fn pass(
+        &self,
+        account: &Account,
+        body: &Value,
+        is_retry: bool,
+        patience: &Patience,
+    ) -> Result<Passage, Failure> {
+        let passed = self.gate.pass(account, body, is_retry).await;
+        passed.map_err(|mut failure| {
+            if let Some(wait) = failure.retry_after
+                && wait > patience.longest_wait
+            {
+                // Another process was told so. Whom else to ask is up to all questions of this one.
+                self.pace.close_for(wait);
+            }
+            if failure.denied == Some(Denied::TooLarge) {
+                let Expected {
+                    input_tokens,
+                    output_tokens,
+                } = expected(body);
+                let options = self.role.names().limits;
+                failure.reason = format!(
+                    "a question takes about {input_tokens} tokens, and its answer up to \
+                     {output_tokens}, more than {options} lets through in a minute: raise it"
+                );
+            }
+            failure
+        })
+    }
+
+    /// Waits until it is this process's turn to send a request.
     async fn turn(&self, patience: &Patience) -> Result<(), Failure> {
         let turn = self.pace.turn(patience.longest_wait).await;
         turn.map_err(|wait| Failure {
@@ -212,7 +301,7 @@ impl Server {
     }
 
     /// Tells the breaker what a question that it let through found.
-    pub(super) fn judge(&self, pass: Pass<'_>, asked: &Result<Reply, Failure>) {
+    pub(super) fn judge(&self, pass: Pass<'_>, asked: Result<&Reply, &Failure>) {
         let now = Instant::now();
         let health = match asked {
             Ok(_) => Health::Well,

@@ -164,6 +164,13 @@ impl Site {
         })
     }
 
+    /// The beginning of what is wrong with an answer, and of the answer. Such an error may repeat
+    /// whatever it did not expect.
+    pub(in crate::naming) fn excerpt_of(&self, error: &serde_json::Error, body: &[u8]) -> String {
+        let error = format!("{error}: ");
+        self.excerpt(&[error.as_bytes(), body].concat())
+    }
+
     /// The beginning of an answer in one line, without the key that some endpoints repeat.
     pub(in crate::naming) fn excerpt(&self, body: &[u8]) -> String {
         let body = String::from_utf8_lossy(body);

@@ -21,7 +21,7 @@ mod timing;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rand::RngExt;
 use tokio::time::Instant;
@@ -240,16 +240,18 @@ impl Limits {
     fn needs(&self, expected: Expected) -> Cost {
         let learnt = self.shared.learnt();
         let input = learnt.input.bound(expected.input_tokens);
+        let output = learnt.output.bound(expected.output_tokens);
+        // Of money there must be enough for whatever may come.
         let usage = Usage {
             input: input.max(expected.input_tokens),
             cached: 0,
-            output: expected.output_tokens,
+            output: output.max(expected.output_tokens),
         };
         let prices = self.shared.options.prices;
         Cost {
             requests: 1,
             input,
-            output: learnt.output.bound(expected.output_tokens),
+            output,
             money: prices.map_or(0, |prices| prices.of(usage).nanos()),
         }
     }
@@ -299,32 +301,6 @@ impl Limits {
         if let Err(error) = corrected.await {
             tracing::debug!(%error, "cannot note what the endpoint says of its limits");
         }
-    }
-
-    /// Charges a question that was not asked by a call, and so has no permit.
-    pub fn charge(&self, account: &Account, usage: Usage) {
-        let prices = self.shared.options.prices;
-        let used = Cost {
-            money: prices.map_or(0, |prices| prices.of(usage).nanos()),
-            ..Cost::default()
-        };
-        let today = SystemTime::now().duration_since(UNIX_EPOCH);
-        // Nothing of it is in any window.
-        let place = Place {
-            arrival: 0,
-            answer: 0,
-            day: today.map_or(0, |since| since.as_secs() / 86_400),
-        };
-        self.shared.known_of(&account.run, |known| {
-            known.add(place, Cost::default(), used);
-            known.count_call(usage);
-        });
-    }
-
-    /// Counts names of a run that needed no call.
-    pub fn count_cache_hits(&self, account: &Account, hits: u64) {
-        self.shared
-            .known_of(&account.run, |known| known.count("cache_hits", hits));
     }
 }
 

@@ -116,5 +116,6 @@ local reply = { 'granted', granted[1], granted[2], granted[3], granted[4], arriv
 for d = 1, 3 do redis.call('HINCRBY', KEYS[2], 'held:' .. d, granted[d]) end
 redis.call('HINCRBY', KEYS[2], 'held:' .. run, granted[4])
 redis.call('HSET', KEYS[2], 'number', reservation, 'granted', cmsgpack.pack(reply))
-redis.call('PEXPIRE', KEYS[2], answered + WINDOW)
+-- Longer than a Redis is away: a process that is told of a call then must find what it had reserved.
+redis.call('EXPIRE', KEYS[2], 86400)
 return reply

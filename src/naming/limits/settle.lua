@@ -25,10 +25,13 @@ local function take(what, amount)
   return held
 end
 
+-- More than this is no true number of anything, and would fail in the middle.
+local MOST = 2 ^ 53
+
 local at = 12
 for _ = 1, tonumber(ARGV[11]) do
   local part = {}
-  for i = 1, 11 do part[i] = tonumber(ARGV[at + i - 1]) end
+  for i = 1, 11 do part[i] = math.min(tonumber(ARGV[at + i - 1]), MOST) end
   at = at + 11
   for d = 1, 3 do
     local held, spent = take(d, part[3 + d]), part[7 + d]
@@ -53,10 +56,10 @@ for _ = 1, tonumber(ARGV[11]) do
     redis.call('HINCRBY', KEYS[4], part[3], more)
   end
 end
-for i = at, #ARGV, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
+for i = at, #ARGV, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], math.min(tonumber(ARGV[i + 1]), MOST)) end
 keep(tonumber(ARGV[10]))
 redis.call('EXPIRE', KEYS[4], 2 * 86400)
 redis.call('EXPIRE', KEYS[3], ARGV[8])
 redis.call('HSET', KEYS[2], 'settled', number)
-redis.call('PEXPIRE', KEYS[2], ARGV[10] + WINDOW)
+redis.call('EXPIRE', KEYS[2], 86400)
 return 1

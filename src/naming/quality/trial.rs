@@ -88,7 +88,7 @@ impl Group {
                 name: named.name.name,
                 name_source: named.name.source,
                 rejection: named.rejection,
-                calls: share(cost.calls),
+                calls: share(cost.questions),
                 tokens_in: share(cost.tokens_in),
                 tokens_out: share(cost.tokens_out),
                 seconds: 0.0,

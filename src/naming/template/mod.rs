@@ -162,7 +162,7 @@ impl Template {
                 let (titles, terms) = (&journey.titles, &journey.terms);
                 Evidence::of(
                     self.rules(),
-                    titles,
+                    titles.iter().map(String::as_str),
                     terms.iter().map(|term| (term.as_str(), 1.0)),
                 )
             });

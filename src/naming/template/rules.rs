@@ -1,8 +1,8 @@
 //! What the words of a name say, by the lists of a template.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::form::Names;
 use crate::naming::words::{Word, content_words, stems};
@@ -16,20 +16,20 @@ pub(in crate::naming) struct Rules {
     /// How refusals begin, in lower case.
     refusals: Vec<String>,
     /// Stems of words that name no interest.
-    generic: FxHashSet<String>,
+    generic: FxHashSet<Arc<str>>,
     /// Stems of words that fit any interest.
-    companions: FxHashSet<String>,
+    companions: FxHashSet<Arc<str>>,
     /// Unsafe phrases by the stem that they begin with: the stems that follow.
-    unsafe_phrases: HashMap<String, Vec<Vec<String>>>,
+    unsafe_phrases: FxHashMap<Arc<str>, Vec<Vec<Arc<str>>>>,
 }
 
 impl Rules {
     pub(super) fn of(names: &Names) -> Rules {
         let all = |words: &[String]| words.iter().flat_map(|word| stems(word)).collect();
-        let mut generic: FxHashSet<String> = all(&names.generic);
+        let mut generic: FxHashSet<Arc<str>> = all(&names.generic);
         // What says nothing as a term says nothing as a name.
         generic.extend(phrase_only().into_iter().flat_map(stems));
-        let mut unsafe_phrases: HashMap<String, Vec<Vec<String>>> = HashMap::new();
+        let mut unsafe_phrases: FxHashMap<Arc<str>, Vec<Vec<Arc<str>>>> = FxHashMap::default();
         for phrase in &names.unsafe_words {
             let mut stems = stems(phrase).into_iter();
             if let Some(first) = stems.next() {

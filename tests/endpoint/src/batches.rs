@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::behaviour::{On, What};
+use crate::books::Call;
 use crate::model::Question;
 use crate::state::State;
 use crate::{fails, goes_wrong, says};
@@ -56,8 +57,8 @@ impl Batches {
         format!("{kind}-{:06}", self.made)
     }
 
-    fn keep(&mut self, lines: Vec<Value>) -> Option<String> {
-        if lines.is_empty() {
+    fn keep(&mut self, lines: Vec<Value>, even_if_empty: bool) -> Option<String> {
+        if lines.is_empty() && !even_if_empty {
             return None;
         }
         let id = self.new_id("file");
@@ -240,9 +241,13 @@ pub async fn list(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response<Body>
         .collect();
     let limit = query.get("limit").and_then(|limit| limit.parse().ok());
     let limit = limit.unwrap_or(20).min(PAGE);
+    let shown_after = Duration::from_secs_f64(state.behaviour().batches.listed_after.max(0.0));
     let batches = state.batches();
     // The newest first.
-    let mut rest = batches.batches.iter().rev().peekable();
+    let rest = batches.batches.iter().rev();
+    let mut rest = rest
+        .filter(|batch| batch.began.elapsed() >= shown_after)
+        .peekable();
     if let Some(after) = query.get("after") {
         rest.by_ref().find(|batch| batch.id == *after);
     }
@@ -296,6 +301,10 @@ fn work(state: &State) {
             .collect();
         let most = behaviour.expires_after.unwrap_or(usize::MAX);
         let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let call = Call {
+            caller: state.batches().batches[at].id.as_str().into(),
+            number: 0,
+        };
         for (number, line) in lines.iter().enumerate() {
             let id = &line["custom_id"];
             if number >= most {
@@ -303,9 +312,14 @@ fn work(state: &State) {
                     "error": {"code": "batch_expired", "message": "not done in time"}}));
                 continue;
             }
-            match answer(state, &line["body"]) {
-                Ok(body) => done.push(json!({"custom_id": id, "error": null,
-                    "response": {"status_code": 200, "body": body}})),
+            match answer(state, &call, &line["body"]) {
+                Ok(mut body) => {
+                    if behaviour.uncounted {
+                        body["usage"] = Value::Null;
+                    }
+                    done.push(json!({"custom_id": id, "error": null,
+                    "response": {"status_code": 200, "body": body}}))
+                }
                 Err((status, body)) => failed.push(json!({"custom_id": id, "error": null,
                     "response": {"status_code": status, "body": body}})),
             }
@@ -313,8 +327,9 @@ fn work(state: &State) {
         // As real ones: in no order.
         done.reverse();
         let mut batches = state.batches();
+        let empty = behaviour.empty_files;
         let counts = [lines.len(), done.len(), failed.len()];
-        let (output, errors) = (batches.keep(done), batches.keep(failed));
+        let (output, errors) = (batches.keep(done, empty), batches.keep(failed, empty));
         let batch = &mut batches.batches[at];
         batch.counts = counts;
         batch.output = output;
@@ -327,7 +342,7 @@ fn work(state: &State) {
 }
 
 /// One line's answer.
-fn answer(state: &State, body: &Value) -> Result<Value, (u16, Value)> {
+fn answer(state: &State, call: &Call, body: &Value) -> Result<Value, (u16, Value)> {
     let question = Question::read(body);
     let wrong = state.fault(On::Line, Some(&question));
     let error = |status: u16, code: &str| Err((status, json!({"error": {"code": code}})));
@@ -341,6 +356,6 @@ fn answer(state: &State, body: &Value) -> Result<Value, (u16, Value)> {
     let answer = question.answer(wrong.as_ref());
     let mut books = state.books();
     books.bill([question.tokens, question.cached_tokens, answer.tokens]);
-    books.name(answer.named);
+    books.name(call, answer.named);
     Ok(answer.completion)
 }

@@ -139,4 +139,10 @@ pub struct Batches {
     pub expires_after: Option<usize>,
     /// The whole batch fails when it is looked at first.
     pub fails: bool,
+    /// After so many seconds the list shows a new one.
+    pub listed_after: f64,
+    /// No answer says how many tokens it took.
+    pub uncounted: bool,
+    /// There is a file, and nothing in it, where others have none.
+    pub empty_files: bool,
 }

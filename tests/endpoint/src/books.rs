@@ -1,6 +1,7 @@
 //! What was asked of the endpoint, when, and what was paid for.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,9 +10,6 @@ use crate::behaviour::Limits;
 
 /// The window in which limits hold.
 const WINDOW: Duration = Duration::from_secs(60);
-
-/// Journeys that are told by name in a report.
-const EXAMPLES: usize = 20;
 
 /// Requests, tokens of questions, tokens of answers.
 pub type Amount = [u64; 3];
@@ -55,6 +53,13 @@ impl Events {
     }
 }
 
+/// A question that was let through: who asked it, and which of that one's questions it was.
+#[derive(Clone)]
+pub struct Call {
+    pub caller: Arc<str>,
+    pub number: u64,
+}
+
 /// The books.
 pub struct Books {
     began: Instant,
@@ -66,13 +71,17 @@ pub struct Books {
     /// Over the limit.
     refused: u64,
     faults: BTreeMap<String, u64>,
-    /// How often each journey was given a name, by what is known of it.
-    named: HashMap<String, u64>,
+    /// Questions of each caller.
+    callers: HashMap<Arc<str>, u64>,
+    /// The calls that paid for a name of each journey, by what is known of it.
+    named: HashMap<String, Vec<Call>>,
     answered: u64,
     /// Tokens of questions, of those in the prompt cache, of answers: what is on the bill.
     billed: [u64; 3],
     under_way: u64,
     most_under_way: u64,
+    abandoned: u64,
+    longest_stall: Duration,
 }
 
 /// What is left of each limit, and when more is.
@@ -91,11 +100,14 @@ impl Default for Books {
             in_window: Amount::default(),
             refused: 0,
             faults: BTreeMap::new(),
+            callers: HashMap::new(),
             named: HashMap::new(),
             answered: 0,
             billed: [0; 3],
             under_way: 0,
             most_under_way: 0,
+            abandoned: 0,
+            longest_stall: Duration::ZERO,
         }
     }
 }
@@ -162,15 +174,29 @@ impl Books {
         Room { left, wait }
     }
 
-    /// A question is being answered.
-    pub fn begin(&mut self) {
+    /// A question of a caller is being answered.
+    pub fn begin(&mut self, caller: &str) -> Call {
         self.under_way += 1;
         self.most_under_way = self.most_under_way.max(self.under_way);
+        let caller: Arc<str> = match self.callers.get_key_value(caller) {
+            Some((known, _)) => known.clone(),
+            None => caller.into(),
+        };
+        let number = self.callers.entry(caller.clone()).or_default();
+        *number += 1;
+        let number = *number;
+        Call { caller, number }
     }
 
     /// It is answered, or nobody waits for it any more.
-    pub fn end(&mut self) {
+    pub fn end(&mut self, is_answered: bool) {
         self.under_way -= 1;
+        self.abandoned += u64::from(!is_answered);
+    }
+
+    /// The machine had no time for this process for so long.
+    pub fn stall(&mut self, stall: Duration) {
+        self.longest_stall = self.longest_stall.max(stall);
     }
 
     /// A question was answered, and is on the bill.
@@ -187,10 +213,11 @@ impl Books {
         self.use_up(Instant::now(), [0, 0, output_tokens]);
     }
 
-    /// Journeys were given names that nobody has a reason to ask for again.
-    pub fn name(&mut self, journeys: impl IntoIterator<Item = String>) {
+    /// Journeys are given names that nobody has a reason to ask for again. Whether they arrive is the
+    /// caller's affair: it pays for them.
+    pub fn name(&mut self, call: &Call, journeys: impl IntoIterator<Item = String>) {
         for journey in journeys {
-            *self.named.entry(journey).or_default() += 1;
+            self.named.entry(journey).or_default().push(call.clone());
         }
     }
 
@@ -202,8 +229,11 @@ impl Books {
     /// Everything.
     pub fn report(&self) -> Value {
         let amount = |[requests, input, output]: Amount| json!({"requests": requests, "input_tokens": input, "output_tokens": output});
-        let again: Vec<_> = self.named.iter().filter(|(_, times)| **times > 1).collect();
-        let examples: BTreeMap<_, _> = again.iter().copied().take(EXAMPLES).collect();
+        let again = self.named.iter().filter(|(_, calls)| calls.len() > 1);
+        let call = |Call { caller, number }: &Call| json!([**caller, number]);
+        let again: BTreeMap<&str, Value> = again
+            .map(|(journey, calls)| (journey.as_str(), calls.iter().map(call).collect()))
+            .collect();
         let [input, cached, output] = self.billed;
         json!({
             "requests": self.arrived.0.iter().map(|(_, [requests, ..])| requests).sum::<u64>(),
@@ -212,13 +242,16 @@ impl Books {
             "billed": {"input_tokens": input, "cached_tokens": cached, "output_tokens": output},
             "most_in_a_minute": amount(self.arrived.most()),
             "most_under_way": self.most_under_way,
+            "abandoned": self.abandoned,
+            "longest_stall_ms": self.longest_stall.as_millis() as u64,
             "seconds": self.arrived.seconds(),
             "faults": self.faults,
             "journeys": {
                 "named": self.named.len(),
                 "named_again": again.len(),
-                "names": self.named.values().sum::<u64>(),
-                "examples_of_again": examples,
+                "names": self.named.values().map(Vec::len).sum::<usize>(),
+                // Who paid for each, and with which call, in the order of time.
+                "again": again,
             },
         })
     }

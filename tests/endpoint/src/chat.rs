@@ -11,21 +11,24 @@ use rand::RngExt;
 use serde_json::Value;
 
 use crate::behaviour::{Latency, On, What};
-use crate::books::Room;
+use crate::books::{Call, Room};
 use crate::model::Question;
 use crate::state::State;
 use crate::{fails, goes_wrong, says};
 
 pub async fn complete(
     Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response<Body> {
     let question = Question::read(&body);
     let behaviour = state.behaviour();
     let room = state.books().arrive(question.tokens, &behaviour.limits);
     let mut response = if room.wait.is_zero() {
-        let _under_way = state.begin();
-        answer(&state, &question, &behaviour.latency).await
+        let under_way = state.begin(caller(&headers));
+        let response = answer(&state, &under_way.call, &question, &behaviour.latency).await;
+        under_way.answered();
+        response
     } else {
         fails(429, "rate_limit_exceeded", "Too much in a minute")
     };
@@ -35,10 +38,23 @@ pub async fn complete(
     response
 }
 
-async fn answer(state: &State, question: &Question, latency: &Latency) -> Response<Body> {
-    if let Some(wait) = latency.draw() {
-        tokio::time::sleep(wait).await;
-    }
+/// Who asks: callers have keys of their own.
+fn caller(headers: &HeaderMap) -> &str {
+    let key = headers
+        .get("authorization")
+        .and_then(|key| key.to_str().ok());
+    key.and_then(|key| key.strip_prefix("Bearer "))
+        .unwrap_or_default()
+}
+
+/// An answer is on the bill from when the model begins it, even if nobody is there any more when it
+/// is done.
+async fn answer(
+    state: &State,
+    call: &Call,
+    question: &Question,
+    latency: &Latency,
+) -> Response<Body> {
     let wrong = state.fault(On::Question, Some(question));
     let answer = question.answer(wrong.as_ref());
     let is_done = !matches!(
@@ -47,15 +63,22 @@ async fn answer(state: &State, question: &Question, latency: &Latency) -> Respon
     );
     if is_done {
         let mut books = state.books();
-        books.spend_output(answer.tokens);
         books.bill([question.tokens, question.cached_tokens, answer.tokens]);
+        if !matches!(wrong, Some(What::Hang | What::Cut)) {
+            books.name(call, answer.named);
+        }
+    }
+    if let Some(wait) = latency.draw() {
+        tokio::time::sleep(wait).await;
+    }
+    if is_done {
+        state.books().spend_output(answer.tokens);
     }
     if let Some(what) = &wrong
         && let Some(response) = goes_wrong(what, &answer.completion).await
     {
         return response;
     }
-    state.books().name(answer.named);
     says(200, &answer.completion)
 }
 

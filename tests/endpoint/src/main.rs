@@ -17,6 +17,7 @@ mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State as Shared};
@@ -59,15 +60,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/behave", put(behave))
         .route("/report", get(report))
         .layer(DefaultBodyLimit::max(1 << 30))
-        .with_state(state);
+        .with_state(state.clone());
     let listener = tokio::net::TcpListener::bind(cli.listen).await?;
     println!("http://{}/v1", listener.local_addr()?);
     let listener = listener.tap_io(|connection| {
         // Without it answers are late, and nothing else.
         let _ = connection.set_nodelay(true);
     });
+    tokio::spawn(watch(state.clone()));
     axum::serve(listener, router).await?;
     Ok(())
+}
+
+/// Notes for how long at most the machine had no time for this process: requests that arrived
+/// meanwhile are counted late, and all at once.
+async fn watch(state: Arc<State>) {
+    const LOOK: Duration = Duration::from_millis(20);
+    loop {
+        let before = Instant::now();
+        tokio::time::sleep(LOOK).await;
+        state.books().stall(before.elapsed().saturating_sub(LOOK));
+    }
 }
 
 async fn behave(Shared(state): Shared<Arc<State>>, Json(behaviour): Json<Behaviour>) {

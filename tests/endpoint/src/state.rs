@@ -7,7 +7,7 @@ use rand::RngExt;
 
 use crate::batches::Batches;
 use crate::behaviour::{Behaviour, On, What};
-use crate::books::Books;
+use crate::books::{Books, Call};
 use crate::model::Question;
 
 #[derive(Default)]
@@ -25,11 +25,22 @@ struct Told {
 }
 
 /// While it is there, a question is under way.
-pub struct UnderWay<'a>(&'a State);
+pub struct UnderWay<'a> {
+    state: &'a State,
+    pub call: Call,
+    is_answered: bool,
+}
+
+impl UnderWay<'_> {
+    /// There is an answer, and somebody who waits for it.
+    pub fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.books().end();
+        self.state.books().end(self.is_answered);
     }
 }
 
@@ -54,9 +65,13 @@ impl State {
         lock(&self.batches)
     }
 
-    pub fn begin(&self) -> UnderWay<'_> {
-        self.books().begin();
-        UnderWay(self)
+    /// A question of a caller is being answered.
+    pub fn begin(&self, caller: &str) -> UnderWay<'_> {
+        UnderWay {
+            call: self.books().begin(caller),
+            state: self,
+            is_answered: false,
+        }
     }
 
     /// What goes wrong with a request.
