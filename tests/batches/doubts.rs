@@ -85,7 +85,9 @@ async fn a_right_that_is_missing_is_not_waited_for() {
     let endpoint = Faulty::start(&json!({}));
     let server = Server::start();
     let namer = namer(&endpoint, &server.connect().await, TIMES);
-    let _: String = server.nodes[0].ask("ACL SETUSER default -hset").unwrap();
+    for node in &server.nodes {
+        let _: String = node.ask("ACL SETUSER default -hset").unwrap();
+    }
     let error = name(&namer, &["Ukulele"]).await.unwrap_err();
     assert!(error.to_string().contains("Redis refused"), "{error}");
 }
