@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime};
 use redis::{AsyncCommands, Script};
 
 use super::letter::{EntryId, Letter, LetterId};
-use super::partitions::ATTEMPTS_PER_RESTART;
-use super::partitions::KEEP_RUNS;
+use super::partitions::{ATTEMPTS_PER_RESTART, KEEP_RUNS};
 use super::{Queue, QueueError};
 
 /// Letters in one answer of the server. Those of large cohorts take tens of kilobytes each.

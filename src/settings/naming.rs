@@ -14,11 +14,11 @@ pub struct QuestionArgs {
     /// How a model is asked.
     #[command(flatten)]
     pub prompt: PromptArgs,
-    /// Journeys in one call, at most
+    /// Journeys in one call, at most: more are cheaper, and mixed up by small models
     #[arg(
         long,
         env = "SOJOURN_LLM_JOURNEYS_PER_CALL",
-        default_value_t = 8,
+        default_value_t = 1,
         value_name = "N"
     )]
     pub journeys_per_call: usize,

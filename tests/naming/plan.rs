@@ -15,9 +15,13 @@ const USERS: usize = 40;
 /// The model that the workers of tests ask.
 const MODEL: &str = "fake";
 
+/// Several journeys in a call, so that what is packed together counts.
+const PACKED: [&str; 2] = ["--journeys-per-call", "8"];
+
 fn plan(dataset: &str, model: &str, more: &[&str]) -> Output {
     command("sojourn")
         .args(["plan", dataset, "--model", model])
+        .args(PACKED)
         .args(more)
         .output()
         .unwrap()
@@ -56,7 +60,7 @@ fn a_plan_says_how_often_workers_then_ask_and_with_how_many_tokens() {
         (&80.into(), &0.into())
     );
     let mut name = naming_program(&endpoint, &server);
-    name.args(["--cache-days", "0"]);
+    name.args(["--cache-days", "0"]).args(PACKED);
     let _processes = [
         Running::start("sojourn", &["serve"], &server),
         Running::start("sojourn-worker", &["extract"], &server),

@@ -58,11 +58,11 @@ pub struct EvalNamesArgs {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// Journeys in one call, at most: up to 16
-    #[arg(long, value_delimiter = ',', default_value = "8", value_parser = up_to_16,
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = up_to_16,
           value_name = "N,...")]
     pub journeys_per_call: Vec<usize>,
     /// Examples that the model is shown, the first of those of the prompt
-    #[arg(long, value_delimiter = ',', default_value = "2", value_name = "N,...")]
+    #[arg(long, value_delimiter = ',', default_value = "5", value_name = "N,...")]
     pub shots: Vec<usize>,
     /// What it is told of a journey
     #[arg(
@@ -167,7 +167,7 @@ mod tests {
         let grid = args.grid();
         assert_eq!(grid.journeys_per_call, [1, 16]);
         assert_eq!(grid.shown, [Excerpt::Titles, Excerpt::Terms]);
-        assert_eq!((grid.examples, grid.samples), (vec![2], vec![1]));
+        assert_eq!((grid.examples, grid.samples), (vec![5], vec![1]));
     }
 
     #[test]

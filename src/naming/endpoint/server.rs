@@ -305,6 +305,8 @@ impl Server {
         let now = Instant::now();
         let health = match asked {
             Ok(_) => Health::Well,
+            // It was not asked.
+            Err(failure) if failure.denied.is_some() => Health::Unknown,
             Err(failure) => failure.class.policy().health,
         };
         if let (Health::Refuses, Err(failure)) = (health, asked) {
@@ -362,4 +364,42 @@ fn harmless(question: &Value) -> Value {
     let mut harmless = question.clone();
     harmless["messages"] = json!([{"role": "user", "content": r#"{"users":[]}"#}]);
     harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn what_the_limits_deny_says_nothing_of_the_endpoint() {
+        let patience = Patience {
+            first_wait: Duration::from_millis(50),
+            longest_wait: Duration::from_millis(50),
+            ..Patience::default()
+        };
+        // A program does so when it starts; a test before has.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let site = Site::new(Role::First, "http://localhost/v1", None).unwrap();
+        let server = Server::new(
+            Role::First,
+            site,
+            "any",
+            Pace::new(NonZeroU32::MAX),
+            &patience,
+        );
+        let fails = Failure::new(Class::ServerError, "broken".into());
+        let pause = loop {
+            match server.enter(&patience) {
+                Ok(pass) => server.judge(pass, Err(&fails)),
+                Err(pause) => break pause,
+            }
+        };
+        std::thread::sleep(pause);
+        let probe = server.enter(&patience).ok().unwrap();
+        server.judge(probe, Err(&Failure::from(Denied::TooLarge)));
+        let _probe = server.enter(&patience).ok().unwrap();
+        assert!(server.enter(&patience).is_err(), "it was taken to work");
+    }
 }
