@@ -45,7 +45,9 @@ impl Deployment {
         let model = ["name", "--endpoint", &url, "--model", "fake"];
         // All users have the same journeys, and each is to be paid for.
         let unshared = ["--cache-days", "0"];
-        let arguments = [&model[..], &unshared, more].concat();
+        // So much that the money is for a few calls.
+        let packed = ["--journeys-per-call", "8"];
+        let arguments = [&model[..], &unshared, &packed, more].concat();
         Running::start("sojourn-worker", &arguments, &self.server)
     }
 

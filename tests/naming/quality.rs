@@ -161,7 +161,8 @@ async fn a_first_answer_that_is_not_used_is_on_record_though_a_later_one_is() {
         {"what": "missing", "over_journeys": 7},
     ]}));
     let url = endpoint.url();
-    let output = bench.eval(&["--endpoint", &url, "--model", "fake"]);
+    let model = ["--endpoint", &url, "--model", "fake"];
+    let output = bench.eval(&[&model[..], &["--journeys-per-call", "8"]].concat());
     assert!(output.status.success(), "{}", said(&output));
     let lines = bench.lines();
     let of_model = lines
@@ -206,7 +207,7 @@ fn what_cannot_be_drawn_or_shown_is_refused_by_its_number() {
                 "--shots",
                 "2,9",
             ],
-            ["has 2 examples", "9 cannot"],
+            ["has 5 examples", "9 cannot"],
         ),
     ] {
         let output = command("sojourn")

@@ -531,7 +531,7 @@ fn several_workers_ask_once_for_equal_journeys_and_again_when_one_is_killed_that
     let run = backfill(&dataset, &server);
     let worker = || {
         let mut program = naming_program(&endpoint, &server);
-        program.args(["--lease", "5"]);
+        program.args(["--lease", "5", "--journeys-per-call", "8"]);
         Running(program.spawn().unwrap())
     };
     let mut asks = worker();
