@@ -95,7 +95,7 @@ names: build ## Compare names by a model on this machine with those of people: 2
 	scripts/names/run "$(DATA)"
 
 bench: build redis ## Measure speed against named competitors
-	cargo bench --workspace --locked
+	cargo bench --workspace --locked --bench '*'
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target $(TOOLS)
