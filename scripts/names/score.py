@@ -110,8 +110,9 @@ def row(name, figures):
         cells.append("")
     cells += [percent(get(key)) for key in ("well_formed", "grounded", "unlike_siblings")]
     cells += [percent(figures["distinct"]), percent(get("by_the_model"))]
-    if "seconds" in figures:
-        cells += [f"{get('tokens_in'):.0f} / {get('tokens_out'):.0f}", f"{get('seconds'):.2f}"]
+    if "tokens_in" in figures:
+        seconds = f"{figures['seconds']:.2f}" if "seconds" in figures else ""
+        cells += [f"{get('tokens_in'):.0f} / {get('tokens_out'):.0f}", seconds]
     else:
         cells += ["0 / 0", "0"]
     return "| " + " | ".join(map(str, cells)) + " |"
@@ -134,8 +135,11 @@ def main():
     base = next((way for way in ways if way[0]["setting"]["namer"] == "llm"), [])
     base_setting = base[0]["setting"] if base else {}
     rows = []
-    def add(name, way):
+    def add(name, way, is_whole=True):
         figures = scored(way, vectors, base)
+        if not is_whole:
+            # Questions that are asked at once share their time, whichever of them this is about.
+            figures.pop("seconds", None)
         rows.append({"way": name.strip("*"), "setting": way[0]["setting"], **figures})
         return row(name, figures)
     table = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
@@ -146,12 +150,12 @@ def main():
     if base and len(common) < len(base):
         for way in ways[:2]:
             name = called(way[0]["setting"], base_setting) + ", where all ways are"
-            table.append(add(name, [t for t in way if (t["source"], t["line"]) in common]))
+            table.append(add(name, [t for t in way if (t["source"], t["line"]) in common], is_whole=False))
     for source in sorted({trial["source"] for trial in trials}):
         for way in ways[:2]:
             part = [trial for trial in way if trial["source"] == source]
             name = f"{called(way[0]['setting'], base_setting)}, {pathlib.Path(source).parent.name}"
-            table.append(add(name, part))
+            table.append(add(name, part, is_whole=False))
     model = base_setting.get("model", "none")
     about = (
         f"Model: {model}; seed {trials[0]['seed']}; base: "
