@@ -7,7 +7,7 @@ use sojourn::naming::{BatchOptions, Namer};
 
 use crate::faulty::Faulty;
 use crate::support::{Server, wait_for_async};
-use crate::{TIMES, assert_paid_once, batches, good, name, namer};
+use crate::{TIMES, assert_named, assert_paid_once, batches, name, namer};
 
 /// A process that is gone is given up soon. It does not matter here if a slow machine takes one that is
 /// not gone for gone: it is dropped before.
@@ -36,10 +36,7 @@ async fn a_batch_outlives_whoever_made_it() {
     is_gone(first, &endpoint, |report| batches(report).len() == 1).await;
     endpoint.behave(&json!({})).await;
     let second = namer(&endpoint, &redis, HASTY);
-    assert_eq!(
-        name(&second, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&second, &["Ukulele"]).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, 1);
     assert_eq!(batches(&report).len(), 1, "{report}");
@@ -58,10 +55,7 @@ async fn a_batch_whose_maker_died_before_it_knew_is_found() {
         is_gone(first, &endpoint, |report| batches(report).len() == 1).await;
         endpoint.behave(&json!({})).await;
         let second = namer(&endpoint, &redis, HASTY);
-        assert_eq!(
-            name(&second, &["Ukulele"]).await.unwrap(),
-            good(&["Ukulele"])
-        );
+        assert_named(&second, &["Ukulele"]).await;
         let report = endpoint.report().await;
         assert_paid_once(&report, 1);
         assert_eq!(batches(&report).len(), 1, "{what}: {report}");
@@ -81,10 +75,7 @@ async fn a_batch_that_was_never_made_is_made_by_the_next() {
     .await;
     endpoint.behave(&json!({})).await;
     let second = namer(&endpoint, &redis, HASTY);
-    assert_eq!(
-        name(&second, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&second, &["Ukulele"]).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, 1);
     assert_eq!(batches(&report).len(), 1, "{report}");
@@ -95,10 +86,7 @@ async fn a_reply_that_is_lost_does_not_make_a_second_batch() {
     let endpoint = Faulty::start(&json!({"faults": [{"on": "create", "what": "cut", "times": 1}]}));
     let server = Server::start();
     let namer = namer(&endpoint, &server.connect().await, TIMES);
-    assert_eq!(
-        name(&namer, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namer, &["Ukulele"]).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, 1);
     assert_eq!(batches(&report).len(), 1, "{report}");

@@ -8,7 +8,7 @@ use sojourn::naming::{BatchOptions, LlmError};
 
 use crate::faulty::Faulty;
 use crate::support::Server;
-use crate::{TIMES, assert_paid_once, batches, good, name, namer};
+use crate::{TIMES, assert_named, assert_paid_once, batches, good, name, namer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_not_made_again_while_nobody_knows_whether_it_was_made() {
@@ -24,10 +24,7 @@ async fn a_batch_is_not_made_again_while_nobody_knows_whether_it_was_made() {
         ..TIMES
     };
     let namer = namer(&endpoint, &server.connect().await, patient);
-    assert_eq!(
-        name(&namer, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namer, &["Ukulele"]).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, 1);
     assert_eq!(batches(&report).len(), 1, "{report}");
@@ -61,10 +58,7 @@ async fn what_is_no_provider_of_batches_is_not_waited_for_without_end() {
     assert!(matches!(error, LlmError::Unreadable { .. }), "{error}");
     // The batch is there all the same.
     endpoint.behave(&json!({})).await;
-    assert_eq!(
-        name(&namer, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namer, &["Ukulele"]).await;
     assert_paid_once(&endpoint.report().await, 1);
 }
 
@@ -73,10 +67,7 @@ async fn a_file_without_lines_is_no_failure() {
     let endpoint = Faulty::start(&json!({"batches": {"empty_files": true}}));
     let server = Server::start();
     let namer = namer(&endpoint, &server.connect().await, TIMES);
-    assert_eq!(
-        name(&namer, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namer, &["Ukulele"]).await;
     assert_paid_once(&endpoint.report().await, 1);
 }
 
@@ -101,7 +92,7 @@ async fn all_questions_of_a_user_are_asked_in_the_same_night() {
         "Ukulele", "Lettuce", "Chess", "Rust", "Bread", "Sailing", "Opera", "Knitting", "Falconry",
         "Origami",
     ];
-    assert_eq!(name(&namer, &terms).await.unwrap(), good(&terms));
+    assert_named(&namer, &terms).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, terms.len() as u64);
     assert_eq!(batches(&report).len(), 1, "{report}");

@@ -8,6 +8,8 @@ mod programs;
 
 #[path = "../support/faulty.rs"]
 mod faulty;
+#[path = "../support/journeys.rs"]
+mod journeys;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,9 +17,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use faulty::Faulty;
+use journeys::user;
 use serde_json::Value;
 use sojourn::connection::Redis;
-use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
+use sojourn::journey::NameSource;
 use sojourn::naming::{Account, BatchOptions, LlmError, LlmNamer, LlmOptions, Namer, Unnamed};
 use sojourn::run::RunId;
 
@@ -29,31 +32,6 @@ const TIMES: BatchOptions = BatchOptions {
     lease: Duration::from_secs(60),
     settling: Duration::from_millis(100),
 };
-
-/// One user with a journey for each term.
-fn user(terms: &[&str]) -> Vec<Journey> {
-    let journey = |term: &&str| Journey {
-        id: format!("{:08x}", term.len()),
-        name: (*term).into(),
-        name_source: NameSource::Provisional,
-        signature: "0123456789abcdef".into(),
-        terms: vec![JourneyTerm {
-            term: (*term).into(),
-            weight: 0.9,
-        }],
-        titles: vec![format!("{term} lesson one"), format!("More {term}")],
-        items: Vec::new(),
-        size: 2,
-        strength: 0.5,
-        first: "2026-01-01T00:00:00Z".parse().unwrap(),
-        last: "2026-02-01T00:00:00Z".parse().unwrap(),
-        stage: Stage {
-            duration: StageDuration::Evergreen,
-            activity: StageActivity::Ended,
-        },
-    };
-    terms.iter().map(journey).collect()
-}
 
 fn namer(endpoint: &Faulty, redis: &Redis, times: BatchOptions) -> Namer {
     let options = LlmOptions {
@@ -85,6 +63,11 @@ async fn name(namer: &Namer, terms: &[&str]) -> Result<Vec<(String, NameSource)>
 fn account() -> Account {
     let run = RunId::parse("1763947200000-0").unwrap();
     Account { run }
+}
+
+/// The model names them, as it names everything.
+async fn assert_named(namer: &Namer, terms: &[&str]) {
+    assert_eq!(name(namer, terms).await.unwrap(), good(terms));
 }
 
 fn good(terms: &[&str]) -> Vec<(String, NameSource)> {

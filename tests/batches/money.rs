@@ -9,7 +9,7 @@ use sojourn::naming::{
 
 use crate::faulty::Faulty;
 use crate::support::{Server, wait_for_async};
-use crate::{TIMES, account, assert_paid_once, batches, good, name, namer};
+use crate::{TIMES, account, assert_named, assert_paid_once, batches, good, name, namer};
 
 /// Nobody answers before it is told to.
 fn slow() -> Value {
@@ -88,10 +88,7 @@ async fn a_batch_under_way_is_paid_for_and_gives_back_what_it_did_not_take() {
     assert!(settled.money < spent, "{settled:?}");
     // There may be enough now.
     assert_eq!(settled.exhausted, None);
-    assert_eq!(
-        name(&namer, &["Lettuce"]).await.unwrap(),
-        good(&["Lettuce"])
-    );
+    assert_named(&namer, &["Lettuce"]).await;
     let report = endpoint.report().await;
     assert_paid_once(&report, 2);
     assert_eq!(entry(&redis).await.money, billed(&report));
@@ -146,7 +143,7 @@ async fn a_question_without_money_does_not_wait_for_the_batch_of_another() {
     let (named, ()) = join(name(&namer, &["Ukulele"]), later).await;
     assert_eq!(named.unwrap(), good(&["Ukulele"]));
     for term in ["Lettuce", "Sailing"] {
-        assert_eq!(name(&namer, &[term]).await.unwrap(), good(&[term]));
+        assert_named(&namer, &[term]).await;
     }
     let report = endpoint.report().await;
     assert_paid_once(&report, 3);
@@ -196,4 +193,37 @@ async fn an_answer_that_nobody_counted_costs_what_was_expected() {
     assert_eq!((entry.calls, entry.money), (1, spent));
     assert!(spent > Money::default());
     assert!(entry.tokens_in > 0 && entry.tokens_out > 0, "{entry:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_costs_half_and_once_and_without_money_nothing_is_sent() {
+    let endpoint = Faulty::start(&json!({}));
+    let server = Server::start();
+    let redis = server.connect().await;
+    let namers = [(); 2].map(|()| priced(&endpoint, &redis));
+    let (ledger, run) = (Ledger::new(&redis), account().run);
+    ledger.keep(&run, Some(money("0.01"))).await.unwrap();
+    let error = name(&namers[0], &["Ukulele"]).await.unwrap_err();
+    assert!(matches!(error, LlmError::OverBudget { .. }), "{error}");
+    let report = endpoint.report().await;
+    assert_eq!(report["batches"]["files"], 0, "{report}");
+
+    ledger.set_budget(&run, money("1000")).await.unwrap();
+    let named = join_all(namers.iter().map(|namer| name(namer, &["Ukulele"]))).await;
+    for names in named {
+        assert_eq!(names.unwrap(), good(&["Ukulele"]));
+    }
+    for namer in &namers {
+        namer.flush().await.unwrap();
+    }
+    let report = endpoint.report().await;
+    assert_paid_once(&report, 1);
+    let tokens = |kind: &str| report["billed"][kind].as_u64().unwrap();
+    let entry = ledger.entry(&run).await.unwrap();
+    let counted = (entry.calls, entry.tokens_in, entry.tokens_out);
+    assert_eq!(
+        counted,
+        (1, tokens("input_tokens"), tokens("output_tokens"))
+    );
+    assert_eq!(entry.money, billed(&report), "{report}");
 }

@@ -3,11 +3,11 @@
 use futures::future::join_all;
 use serde_json::json;
 use sojourn::journey::NameSource;
-use sojourn::naming::{Ledger, LimitOptions, LlmError, Money, Prices};
+use sojourn::naming::LlmError;
 
 use crate::faulty::Faulty;
 use crate::support::Server;
-use crate::{TIMES, account, assert_paid_once, batches, good, name, namer};
+use crate::{TIMES, assert_named, assert_paid_once, batches, good, name, namer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_that_are_asked_together_are_answered_by_batches() {
@@ -41,10 +41,7 @@ async fn equal_questions_are_asked_once_whoever_asks() {
         assert_eq!(names.unwrap(), good(&["Ukulele"]));
     }
     // Also later on.
-    assert_eq!(
-        name(&namers[0], &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namers[0], &["Ukulele"]).await;
     assert_paid_once(&endpoint.report().await, 1);
 }
 
@@ -99,10 +96,7 @@ async fn a_provider_in_trouble_is_waited_for() {
     ]}));
     let server = Server::start();
     let namer = namer(&endpoint, &server.connect().await, TIMES);
-    assert_eq!(
-        name(&namer, &["Ukulele"]).await.unwrap(),
-        good(&["Ukulele"])
-    );
+    assert_named(&namer, &["Ukulele"]).await;
     assert_paid_once(&endpoint.report().await, 1);
 }
 
@@ -119,62 +113,11 @@ async fn a_provider_that_refuses_says_so_and_nothing_is_paid() {
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         // It is not held against a provider that has been paid meanwhile.
         endpoint.behave(&json!({})).await;
-        assert_eq!(
-            name(&namer, &["Ukulele"]).await.unwrap(),
-            good(&["Ukulele"])
-        );
+        assert_named(&namer, &["Ukulele"]).await;
     }
     let endpoint = Faulty::start(&json!({"batches": {"fails": true}}));
     let server = Server::start();
     let namer = namer(&endpoint, &server.connect().await, TIMES);
     let error = name(&namer, &["Ukulele"]).await.unwrap_err();
     assert!(error.to_string().contains("has batches"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_costs_half_and_once_and_without_money_nothing_is_sent() {
-    let money = |text: &str| text.parse::<Money>().unwrap();
-    let prices = Prices {
-        input: money("2000"),
-        cached: money("0"),
-        output: money("4000"),
-    };
-    let options = LimitOptions {
-        prices: Some(prices),
-        ..LimitOptions::requests(std::num::NonZeroU32::MIN)
-    };
-    let endpoint = Faulty::start(&json!({}));
-    let server = Server::start();
-    let redis = server.connect().await;
-    let namers = [(); 2].map(|()| {
-        let mut namer = namer(&endpoint, &redis, TIMES);
-        namer.share_limits(&redis, options);
-        namer
-    });
-    let (ledger, run) = (Ledger::new(&redis), account().run);
-    ledger.keep(&run, Some(money("0.01"))).await.unwrap();
-    let error = name(&namers[0], &["Ukulele"]).await.unwrap_err();
-    assert!(matches!(error, LlmError::OverBudget { .. }), "{error}");
-    let report = endpoint.report().await;
-    assert_eq!(report["batches"]["files"], 0, "{report}");
-
-    ledger.set_budget(&run, money("1000")).await.unwrap();
-    let named = join_all(namers.iter().map(|namer| name(namer, &["Ukulele"]))).await;
-    for names in named {
-        assert_eq!(names.unwrap(), good(&["Ukulele"]));
-    }
-    for namer in &namers {
-        namer.flush().await.unwrap();
-    }
-    let report = endpoint.report().await;
-    assert_paid_once(&report, 1);
-    let billed = |kind: &str| report["billed"][kind].as_u64().unwrap();
-    let (input, output) = (billed("input_tokens"), billed("output_tokens"));
-    let entry = ledger.entry(&run).await.unwrap();
-    let counted = (entry.calls, entry.tokens_in, entry.tokens_out);
-    assert_eq!(counted, (1, input, output));
-    // A thousandth and two thousandths for a token, in billionths.
-    let uncached = input - billed("cached_tokens");
-    let nanos = uncached * 1_000_000 + output * 2_000_000;
-    assert_eq!(entry.money, Money::from_nanos(nanos), "{report}");
 }

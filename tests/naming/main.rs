@@ -20,6 +20,8 @@ mod tuning;
 mod faulty;
 #[path = "../support/figures.rs"]
 mod figures;
+#[path = "../support/journeys.rs"]
+mod journeys;
 #[path = "../support/llm.rs"]
 mod llm;
 #[path = "../support/mod.rs"]
@@ -30,42 +32,15 @@ mod workforce;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use journeys::user;
 use llm::{Endpoint, Question, Turn, answers};
-use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
+use sojourn::journey::{Journey, NameSource};
 use sojourn::naming::{
     Account, LlmError, LlmNamer, LlmOptions, Name, Namer, NamingCounts, Patience, Unnamed,
 };
 use sojourn::run::RunId;
 
 const KEY: &str = "sk-do-not-print-me";
-
-fn journey(term: &str) -> Journey {
-    Journey {
-        id: format!("{:08x}", term.len()),
-        name: term.into(),
-        name_source: NameSource::Provisional,
-        signature: "0123456789abcdef".into(),
-        terms: vec![JourneyTerm {
-            term: term.into(),
-            weight: 0.9,
-        }],
-        titles: vec![format!("{term} lesson one"), format!("More {term}")],
-        items: Vec::new(),
-        size: 2,
-        strength: 0.5,
-        first: "2026-01-01T00:00:00Z".parse().unwrap(),
-        last: "2026-02-01T00:00:00Z".parse().unwrap(),
-        stage: Stage {
-            duration: StageDuration::Evergreen,
-            activity: StageActivity::Ended,
-        },
-    }
-}
-
-/// One user with a journey for each term.
-fn user(terms: &[&str]) -> Vec<Journey> {
-    terms.iter().map(|term| journey(term)).collect()
-}
 
 fn options(endpoint: &Endpoint) -> LlmOptions {
     LlmOptions {
