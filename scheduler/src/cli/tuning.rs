@@ -22,7 +22,7 @@ pub struct TuningArgs {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// Journeys in one question, at most
-    // Without a variable: that of the workers has another default.
+    // Without the variable of the workers: what is asked of a model says nothing of what one is tuned with.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub journeys_per_call: usize,
     /// Language of the items, as of `sojourn ingest` [default: english]

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use sojourn::naming::{
     Account, Asking, Group, LlmOptions, Namer, QualityError, Results, Sample, SampleCounts,
-    SampleOptions, Setting,
+    SampleOptions, Setting, Template,
 };
 use sojourn::run::RunId;
 use sojourn::settings;
@@ -87,10 +87,7 @@ impl Task<'_> {
 }
 
 /// Of terms, then by the model: the base, then what differs from it.
-fn ways(
-    args: &EvalNamesArgs,
-    template: &sojourn::naming::Template,
-) -> Result<Vec<(Setting, Namer)>> {
+fn ways(args: &EvalNamesArgs, template: &Template) -> Result<Vec<(Setting, Namer)>> {
     let mut ways = vec![(Setting::Terms, Namer::Terms)];
     let Some((endpoint, model)) = args.endpoint.as_ref().zip(args.model.as_ref()) else {
         return Ok(ways);

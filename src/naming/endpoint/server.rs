@@ -379,7 +379,7 @@ mod tests {
             longest_wait: Duration::from_millis(50),
             ..Patience::default()
         };
-        // A program does so when it starts; a test before has.
+        // As a program does when it starts; another test may have.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let site = Site::new(Role::First, "http://localhost/v1", None).unwrap();
         let server = Server::new(
