@@ -91,7 +91,7 @@ soak: nextest redis ## Break processes, servers and networks for 45 minutes, and
 
 # Variables: MODEL, SIZE and others, see scripts/names/run.
 DATA ?= ../shared/data
-names: build ## Compare names by a model on this machine with those of people: 2 GB, 45 minutes
+names: build ## Compare names by a model on this machine with those of people: 2 GB, 90 minutes
 	scripts/names/run "$(DATA)"
 
 bench: build redis ## Measure speed against named competitors
