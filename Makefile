@@ -13,7 +13,7 @@ NEXTEST_VERSION := 0.9.143
 INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	CARGO_PROFILE_RELEASE_DEBUG=false cargo install --locked --root $(TOOLS)
 
-.PHONY: help bench build demo names redis test format lint doc deny unit suite soak clean
+.PHONY: help bench build demo eval names redis test format lint doc deny unit suite soak clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,13 +47,13 @@ unit: nextest
 
 # The same suite against every server that can be had here. Programs and tests are built together:
 # apart, cargo would build their dependencies twice, with and without what only tests need.
-suite: nextest redis $(TOOLS)/valkey python scoring
+suite: nextest redis $(TOOLS)/valkey python scoring baselines
 	cargo build --workspace --bins --tests --locked
 	rm -rf target/faults
 	scripts/suite
 	@echo "== what was broken, and what came of it:"; cat target/faults/*/*.txt
 
-.PHONY: toolchain components nextest cargo-deny python scoring
+.PHONY: toolchain components nextest cargo-deny python scoring baselines
 toolchain:
 	@scripts/check-toolchain
 
@@ -74,6 +74,10 @@ python:
 scoring:
 	@scripts/names/install
 
+# Other ways of clustering, which tests compare with ours.
+baselines:
+	@scripts/journeys/install
+
 $(TOOLS)/server:
 	scripts/install-server
 
@@ -93,6 +97,10 @@ soak: nextest redis ## Break processes, servers and networks for 45 minutes, and
 DATA ?= ../shared/data
 names: build ## Compare names by a model on this machine with those of people: 2 GB, 90 minutes
 	scripts/names/run "$(DATA)"
+
+# Variables: MIXES, METHODS and others, see scripts/journeys/run.
+eval: build ## Judge journeys by known interests and by real users, beside other ways: an hour
+	scripts/journeys/run "$(DATA)"
 
 bench: build redis ## Measure speed against named competitors
 	cargo bench --workspace --locked --bench '*'

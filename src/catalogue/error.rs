@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::terms::ParamsError;
+use crate::terms::{ParamsError, VocabularyError};
 
 /// Why a catalogue could not be written or opened.
 #[derive(Debug, Error)]
@@ -43,6 +43,9 @@ pub enum CatalogueError {
     /// The parameters cannot be used.
     #[error(transparent)]
     Params(#[from] ParamsError),
+    /// The terms of the items cannot be counted.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
     /// Items were added in the wrong order.
     #[error(
         "item {id:?} was added after {previous:?}, items have to be added in strictly ascending order of ids"

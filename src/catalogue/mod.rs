@@ -31,6 +31,7 @@
 
 mod error;
 mod layout;
+mod of_items;
 mod reader;
 mod record;
 mod sections;

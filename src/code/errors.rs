@@ -7,7 +7,8 @@ use super::{Code, Coded, ReadCode, code_of};
 use crate::catalogue::CatalogueError;
 use crate::connection::ConnectError;
 use crate::dataset::DatasetError;
-use crate::ingest::IngestError;
+use crate::evaluation::EvaluationError;
+use crate::ingest::{IngestError, JsonRowError};
 use crate::journey::InvalidParams;
 use crate::naming::{CuratedError, LlmError, QualityError, TuningError};
 use crate::queue::{CodecError, QueueError, Unusable};
@@ -35,6 +36,8 @@ pub(super) const KNOWN: &[ReadCode] = &[
     code_of::<InvalidParams>,
     code_of::<IngestError>,
     code_of::<LlmError>,
+    code_of::<JsonRowError>,
+    code_of::<EvaluationError>,
     code_of::<CuratedError>,
     code_of::<TuningError>,
     code_of::<QualityError>,
@@ -156,6 +159,7 @@ impl Coded for CatalogueError {
             CatalogueError::Io { .. } => Code::Disk,
             CatalogueError::Foreign { .. } | CatalogueError::Damaged { .. } => Code::Damaged,
             CatalogueError::Params(error) => error.code(),
+            CatalogueError::Vocabulary(error) => error.code(),
             CatalogueError::TooManyItems { .. } => Code::Input,
             CatalogueError::OutOfOrder { .. } | CatalogueError::ItemsDiffer { .. } => Code::Other,
         }
@@ -221,14 +225,33 @@ impl Coded for LlmError {
     }
 }
 
+impl Coded for JsonRowError {
+    fn code(&self) -> Code {
+        match self {
+            JsonRowError::Input(error) => error.code(),
+            JsonRowError::Row { .. } => Code::Input,
+        }
+    }
+}
+
+impl Coded for EvaluationError {
+    fn code(&self) -> Code {
+        match self {
+            EvaluationError::Rows(error) => error.code(),
+            EvaluationError::Catalogue(error) => error.code(),
+            EvaluationError::Source { .. } => Code::Input,
+            EvaluationError::File { .. } => Code::Input,
+            EvaluationError::Name(_) => Code::Usage,
+            EvaluationError::Io { .. } => Code::Disk,
+        }
+    }
+}
+
 impl Coded for CuratedError {
     fn code(&self) -> Code {
         match self {
-            CuratedError::Input(error) => error.code(),
-            CuratedError::Row { .. } => Code::Input,
-            CuratedError::Vocabulary(error) => error.code(),
+            CuratedError::Rows(error) => error.code(),
             CuratedError::Catalogue(error) => error.code(),
-            CuratedError::Scratch { .. } => Code::Disk,
         }
     }
 }

@@ -12,6 +12,7 @@ mod cell;
 mod error;
 mod interactions;
 mod items;
+mod json_rows;
 mod location;
 mod mapping;
 mod order;
@@ -35,9 +36,11 @@ pub use progress::{IngestProgress, Phase};
 pub use rejects::Reason;
 
 // Collections are found and unpacked as other input is.
-pub(crate) use location::resolve_all;
-pub(crate) use source::Source;
+pub use json_rows::JsonRowError;
+pub(crate) use json_rows::{JsonRow, json_rows};
 
+use self::location::resolve_all;
+use self::source::Source;
 use self::staging::Staging;
 use crate::dataset::{Manifest, Storage, local_folder};
 use crate::terms::SalienceParams;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sojourn::ingest::IngestOptions;
-use sojourn::terms::Language;
+use sojourn::ingest::{IngestError, IngestOptions};
+use sojourn::terms::{Language, SalienceParams};
 
 use super::bytes::Bytes;
+use super::read_toml;
 
 /// Options of `sojourn ingest`.
 #[derive(Args, Debug)]
@@ -55,6 +56,14 @@ pub struct IngestArgs {
     /// Cut every history into windows of N interactions, each a user of its own
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// How terms are weighed.
+    #[command(flatten)]
+    pub salience: SalienceArgs,
+}
+
+/// How terms are weighed.
+#[derive(Args, Debug)]
+pub struct SalienceArgs {
     /// Language of the items, whose word forms are told to be one word; any: of none
     /// [default: english]
     #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
@@ -62,6 +71,24 @@ pub struct IngestArgs {
     /// TOML file that says how terms are weighed; what it does not say has its default
     #[arg(long, env = "SOJOURN_SALIENCE", value_name = "FILE")]
     pub salience: Option<PathBuf>,
+}
+
+impl SalienceArgs {
+    /// The parameters that these options ask for.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something else.
+    pub fn parameters(&self) -> Result<SalienceParams, IngestError> {
+        let mut parameters: SalienceParams = match &self.salience {
+            Some(path) => read_toml(path)
+                .map_err(|reason| IngestError::Parameter(format!("salience: {reason}")))?,
+            None => SalienceParams::default(),
+        };
+        if let Some(language) = self.language {
+            parameters.language = language;
+        }
+        Ok(parameters)
+    }
 }
 
 const INGEST_HELP: &str = "\

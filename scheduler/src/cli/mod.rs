@@ -8,6 +8,7 @@ mod plan;
 mod run;
 mod serve;
 mod target;
+mod toml_file;
 mod tuning;
 
 use std::net::SocketAddr;
@@ -20,13 +21,17 @@ use sojourn::settings::{RedisArgs, listen_address};
 
 pub use bytes::Bytes;
 pub use dead::{ChoiceArgs, DeadArgs, DeadCommand, FilterArgs};
-pub use eval::{EvalCommand, EvalNamesArgs, ShownArg};
-pub use ingest::IngestArgs;
+pub use eval::{
+    EvalCommand, EvalDatasetArgs, EvalJourneysArgs, EvalMixesArgs, EvalNamesArgs, EvalNextArgs,
+    EvalReportArgs, EvalUsersArgs, HalfArg, Labelled, ShownArg,
+};
+pub use ingest::{IngestArgs, SalienceArgs};
 pub use plan::PlanArgs;
 pub use run::{AssignArg, Method, MethodArgs, RunArgs, ScopeArgs};
 pub use serve::ServeArgs;
 use target::{CANCEL_HELP, PAUSE_HELP, REPAIR_HELP, RESUME_HELP};
 pub use target::{KindArg, LaneArg, PauseArgs, TargetArgs};
+pub use toml_file::read_toml;
 pub use tuning::TuningArgs;
 
 /// Finds the interest journeys in the histories of a whole user population, names them, and keeps

@@ -1,18 +1,15 @@
 //! `sojourn ingest`
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::ProgressBar;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use sojourn::dataset::Manifest;
 use sojourn::ingest::{FieldMap, IngestError, IngestOptions, IngestProgress, Phase, ingest as run};
 use sojourn::settings;
-use sojourn::terms::SalienceParams;
-use sojourn_scheduler::cli::IngestArgs;
+use sojourn_scheduler::cli::{IngestArgs, read_toml};
 use sojourn_scheduler::progress;
 
 use super::{Done, Output};
@@ -40,17 +37,10 @@ pub async fn ingest(args: IngestArgs, output: Output) -> Result<Done> {
 fn options(args: IngestArgs) -> Result<IngestOptions, IngestError> {
     let fields = match (&args.map, &args.mapping) {
         (Some(map), _) => FieldMap::parse(map)?,
-        (None, Some(path)) => from_file(path).map_err(IngestError::Mapping)?,
+        (None, Some(path)) => read_toml(path).map_err(IngestError::Mapping)?,
         (None, None) => FieldMap::default(),
     };
-    let mut salience: SalienceParams = match &args.salience {
-        Some(path) => from_file(path)
-            .map_err(|reason| IngestError::Parameter(format!("salience: {reason}")))?,
-        None => SalienceParams::default(),
-    };
-    if let Some(language) = args.language {
-        salience.language = language;
-    }
+    let salience = args.salience.parameters()?;
     let options = IngestOptions {
         items: args.items,
         interactions: args.interactions,
@@ -69,13 +59,6 @@ fn options(args: IngestArgs) -> Result<IngestOptions, IngestError> {
         Some(folder) => Ok(options.movielens(folder)?),
         None => Ok(options),
     }
-}
-
-/// What a TOML file says, or what is wrong with it.
-fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let file = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
-    toml::from_str(&text).map_err(|error| format!("{file}: {error}"))
 }
 
 /// A bar for the phase at hand.

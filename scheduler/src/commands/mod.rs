@@ -3,7 +3,7 @@
 mod control;
 mod dead;
 mod demo;
-mod eval_names;
+mod eval;
 mod export_tuning;
 mod health;
 mod ingest;
@@ -17,7 +17,7 @@ mod show;
 
 use anyhow::Result;
 use sojourn::settings::SettingsError;
-use sojourn_scheduler::cli::{Cli, Command, EvalCommand};
+use sojourn_scheduler::cli::{Cli, Command};
 
 /// How a command ended, when it ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +78,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
         Command::Health { listen } => health::health(listen, output).await,
         Command::Dead(args) => dead::dead(&cli.redis, args, output).await,
         Command::ExportTuning(args) => export_tuning::export_tuning(args, output).await,
-        Command::Eval {
-            command: EvalCommand::Names(args),
-        } => eval_names::names(*args, output).await,
+        Command::Eval { command } => eval::eval(command, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
         Command::Demo { users, seed, keep } => {

@@ -1,22 +1,14 @@
-//! Options of `sojourn eval`.
+//! Options of `sojourn eval names`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use sojourn::naming::{Excerpt, Grid};
 use sojourn::settings::PromptArgs;
 use sojourn::terms::Language;
 
-use super::ingest::language;
-
-/// What is evaluated.
-#[derive(Debug, Subcommand)]
-pub enum EvalCommand {
-    /// Name collections that people have named, in several ways, and keep the names beside theirs
-    #[command(after_help = NAMES_HELP)]
-    Names(Box<EvalNamesArgs>),
-}
+use crate::cli::ingest::language;
 
 /// What a model is told of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +23,7 @@ pub enum ShownArg {
 
 /// Options of `sojourn eval names`.
 #[derive(Args, Debug)]
+#[command(after_help = NAMES_HELP)]
 pub struct EvalNamesArgs {
     /// Collections: files, folders, globs or object-store URLs of JSON lines, plain, .gz or .zst
     #[arg(required = true, value_name = "LOCATION")]
@@ -145,7 +138,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Command, EvalCommand};
 
     fn parse(words: &[&str]) -> Result<EvalNamesArgs, clap::Error> {
         let words = ["sojourn", "eval", "names", "c.jsonl", "--out", "o"]

@@ -16,7 +16,7 @@ use sojourn::terms::SalienceParams;
 use sojourn_scheduler::cli::EvalNamesArgs;
 use sojourn_scheduler::progress;
 
-use super::{Done, Output};
+use crate::commands::{Done, Output};
 
 /// A way to name, and what is still to be named so.
 struct Task<'a> {

@@ -1,0 +1,35 @@
+//! The clustering alone, without what is said about journeys.
+
+use crate::catalogue::Catalogue;
+use crate::item::ItemIndex;
+use crate::journey::{Icpc, ItemVectors, JourneyParams};
+
+/// Finds journeys in lists of items; its memory is used again.
+pub(super) struct Clusterer<'a> {
+    catalogue: &'a Catalogue,
+    parameters: JourneyParams,
+    vectors: ItemVectors,
+    icpc: Icpc,
+}
+
+impl Clusterer<'_> {
+    pub(super) fn new(catalogue: &Catalogue, parameters: JourneyParams) -> Clusterer<'_> {
+        Clusterer {
+            catalogue,
+            parameters,
+            vectors: ItemVectors::default(),
+            icpc: Icpc::default(),
+        }
+    }
+
+    /// The journeys in a history of these items, in time order, as positions.
+    pub(super) fn journeys(&mut self, items: &[ItemIndex]) -> Vec<Vec<u32>> {
+        self.vectors.clear();
+        for &item in items {
+            let terms = self.catalogue.terms(item);
+            self.vectors
+                .push(terms.map(|(term, weight)| (term.0, weight)));
+        }
+        self.icpc.cluster(&self.vectors, &self.parameters).journeys
+    }
+}
