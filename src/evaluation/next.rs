@@ -56,6 +56,15 @@ pub enum RankedBy {
 
 impl RankedBy {
     const ALL: [RankedBy; 3] = [RankedBy::Journeys, RankedBy::History, RankedBy::Popularity];
+
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RankedBy::Journeys => "journeys",
+            RankedBy::History => "the whole history",
+            RankedBy::Popularity => "popularity",
+        }
+    }
 }
 
 /// How well a ranking finds what was held out.

@@ -110,7 +110,7 @@ impl Source {
     /// own, since its text may differ from list to list.
     ///
     /// # Errors
-    /// When the rows cannot be read, or there are too few collections.
+    /// When the rows cannot be read.
     pub fn collections(name: &str, locations: &[String]) -> Result<Source, EvaluationError> {
         let rows = json_rows::<CollectionRow>(locations, "collection")?;
         let halves = halves(rows.len());

@@ -143,7 +143,7 @@ impl Summary {
         })
     }
 
-    /// Differences of noise that there are for a difficulty.
+    /// Shares of noise that there are for a difficulty, in percent.
     pub fn noises(&self, difficulty: Difficulty) -> Vec<u32> {
         let cells = self.methods.iter().flat_map(|method| &method.cells);
         let of = cells.filter(|cell| cell.difficulty == difficulty);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 use sojourn::dataset::Dataset;
-use sojourn::evaluation::{Folder, NextItem, NextOptions, RankedBy, UserFigures, UserOptions};
+use sojourn::evaluation::{Folder, NextItem, NextOptions, UserFigures, UserOptions};
 use sojourn::history::History;
 use sojourn::journey::JourneyParams;
 use sojourn_scheduler::cli::{EvalDatasetArgs, EvalNextArgs, EvalUsersArgs};
@@ -83,12 +83,7 @@ pub async fn next(args: EvalNextArgs, output: Output) -> Result<Done> {
     if !output.json && !output.quiet {
         println!("{}: {} users", args.dataset.name, figures.users);
         for ranking in &figures.rankings {
-            let by = match ranking.by {
-                RankedBy::Journeys => "journeys",
-                RankedBy::History => "the whole history",
-                RankedBy::Popularity => "popularity",
-            };
-            let recall = ranking.recall_at_10;
+            let (by, recall) = (ranking.by.as_str(), ranking.recall_at_10);
             println!(
                 "  by {by}: recall@10 {:.3} ± {:.3}",
                 recall.mean, recall.half_width

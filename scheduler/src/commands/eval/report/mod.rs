@@ -7,7 +7,7 @@ mod tables;
 use anyhow::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sojourn::evaluation::{EvaluationError, Folder, Half, NextItem, Summary, UserFigures};
+use sojourn::evaluation::{EvaluationError, Folder, NextItem, Summary, UserFigures};
 use sojourn_scheduler::cli::EvalReportArgs;
 
 use self::table::Table;
@@ -69,10 +69,7 @@ impl Report {
     }
 
     fn about(&self) -> String {
-        let half = match self.mixes.half {
-            Half::Tune => "tune",
-            Half::Test => "test",
-        };
+        let half = self.mixes.half.as_str();
         let sources = self.mixes.sources.join(", ");
         format!(
             "Mixes of the {half} half of {sources}; seed {}.",

@@ -1,7 +1,8 @@
 //! The tables of a report.
 
 use sojourn::evaluation::{
-    Difficulty, Estimate, MethodSummary, NextItem, OURS, RankedBy, Spread, Summary, UserFigures,
+    Cell, Difficulty, Estimate, MethodSummary, NextItem, OURS, RankedBy, Spread, Summary,
+    UserFigures,
 };
 
 use super::table::Table;
@@ -54,7 +55,7 @@ pub fn mean(
     summary: &Summary,
     method: &MethodSummary,
     kind: Kind,
-    value: impl Fn(&sojourn::evaluation::Cell) -> Option<Estimate>,
+    value: impl Fn(&Cell) -> Option<Estimate>,
 ) -> Option<Estimate> {
     let has_mixes = |source: &&String| {
         let mut methods = summary.methods.iter();
@@ -311,11 +312,6 @@ pub fn of_next(datasets: &[(String, NextItem)]) -> Table {
     let mut table = Table::new("The next item", about, &headings);
     for (name, figures) in datasets {
         for ranking in &figures.rankings {
-            let by = match ranking.by {
-                RankedBy::Journeys => "journeys",
-                RankedBy::History => "the whole history",
-                RankedBy::Popularity => "popularity",
-            };
             let lead = match ranking.by {
                 RankedBy::Journeys => String::new(),
                 _ => signed(ranking.recall_lead),
@@ -325,7 +321,7 @@ pub fn of_next(datasets: &[(String, NextItem)]) -> Table {
                 figures.users.to_string(),
                 estimate(figures.joins_a_journey),
                 estimate(figures.sampled_joins_a_journey),
-                by.into(),
+                ranking.by.as_str().into(),
                 estimate(ranking.recall_at_10),
                 estimate(ranking.ndcg_at_10),
                 lead,
