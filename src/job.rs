@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::journey::JourneyParams;
+use crate::journey::{Assign, JourneyParams};
+use crate::queue::Payload;
 use crate::run::Epoch;
 
 /// Users in one naming job: enough for several calls, few enough that a killed worker costs little.
@@ -67,4 +68,64 @@ pub struct UserToName {
     /// How many journeys wanted a name when the job was queued. The counts of the run are made of
     /// this, so that they do not hang on how often the job was begun.
     pub journeys: u32,
+}
+
+impl Payload for ExtractJob {
+    type V1 = ExtractJobV1;
+}
+
+impl Payload for NameJob {
+    type V1 = NameJob;
+}
+
+/// An extraction job as version 1 wrote it.
+#[derive(Deserialize)]
+pub struct ExtractJobV1 {
+    epoch: Epoch,
+    dataset: String,
+    dataset_id: String,
+    shard: u32,
+    selection: Selection,
+    params: JourneyParamsV1,
+    ttl_seconds: Option<u64>,
+}
+
+/// How version 1 found journeys. `merge` was the cosine of two journeys.
+#[derive(Deserialize)]
+struct JourneyParamsV1 {
+    epsilon: f32,
+    assign: Assign,
+    merge: Option<f32>,
+    reassign: bool,
+    drop_at_most: u32,
+    max_history: u32,
+    max_listed_items: u32,
+}
+
+impl From<ExtractJobV1> for ExtractJob {
+    /// Journeys are merged where they were, by today's measure: no share of it says the same as a
+    /// cosine of journeys did.
+    fn from(job: ExtractJobV1) -> ExtractJob {
+        let params = job.params;
+        let today = JourneyParams::default();
+        ExtractJob {
+            epoch: job.epoch,
+            dataset: job.dataset,
+            dataset_id: job.dataset_id,
+            shard: job.shard,
+            selection: job.selection,
+            params: JourneyParams {
+                epsilon: params.epsilon,
+                assign: params.assign,
+                merge: params.merge.and(today.merge),
+                reassign: params.reassign,
+                drop_at_most: params.drop_at_most,
+                least_confidence: 0.0,
+                half_life_days: None,
+                max_history: params.max_history,
+                max_listed_items: params.max_listed_items,
+            },
+            ttl_seconds: job.ttl_seconds,
+        }
+    }
 }

@@ -116,6 +116,7 @@ fn every_item_of_a_history_is_in_a_journey_or_counted() {
                     shared += listed as u64 - distinct_members(extraction);
                     let accounted = distinct_members(extraction)
                         + extraction.items_in_small_journeys
+                        + extraction.items_in_unsure_journeys
                         + extraction.items_without_terms
                         + extraction.items_beyond_history;
                     assert_eq!(accounted, extraction.items);

@@ -26,6 +26,8 @@ fn journey(id: &str, name: &str) -> Journey {
         items: vec![("a".into(), 0.5), ("b".into(), 0.4)],
         size: 2,
         strength: 0.5,
+        confidence: 1.0,
+        rank: 1,
         first: Timestamp::UNIX_EPOCH,
         last: Timestamp::UNIX_EPOCH,
         stage: Stage {
@@ -49,6 +51,7 @@ fn result(
         run: RunId::parse("1-0").unwrap(),
         dataset: "d".into(),
         parameters: "p".into(),
+        merge_threshold: None,
         written_at: Timestamp::UNIX_EPOCH,
     };
     UserResult {

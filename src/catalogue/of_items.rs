@@ -32,7 +32,7 @@ impl Catalogue {
         for batch in items.chunks(BATCH) {
             writer.add(batch)?;
         }
-        writer.finish()?;
+        writer.finish(|_| {})?;
         Catalogue::open(&path)
     }
 }

@@ -107,7 +107,7 @@ fn build(name: &str, items: &[Item]) -> (Catalogue, CatalogueSummary) {
     for batch in items.chunks(BATCH) {
         writer.add(batch).expect("in order");
     }
-    let summary = writer.finish().expect("room");
+    let summary = writer.finish(|_| {}).expect("room");
     let written = start.elapsed() - counted;
     let start = Instant::now();
     let catalogue = Catalogue::open(&path).expect("just written");

@@ -42,13 +42,18 @@ impl SectionFile {
 
     /// Copies the section to where `to` stands.
     pub(super) fn copy_to(self, to: &mut impl Write) -> io::Result<()> {
+        io::copy(&mut self.into_file()?, to)?;
+        Ok(())
+    }
+
+    /// The section as a file, at its beginning.
+    pub(super) fn into_file(self) -> io::Result<File> {
         let mut file = self
             .file
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
-        io::copy(&mut file, to)?;
-        Ok(())
+        Ok(file)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Writer and reader together, on good files and on bad ones.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -60,13 +61,24 @@ fn write(items: &[Item], params: &SalienceParams, folder: &TempDir) -> (PathBuf,
     for batch in items.chunks(2) {
         writer.add(batch).expect("the items are in order");
     }
-    (path, writer.finish().expect("there is room for the file"))
+    (
+        path,
+        writer.finish(|_| {}).expect("there is room for the file"),
+    )
 }
 
-/// A catalogue of these items, in ascending order of ids, with the default parameters.
+/// Parameters by which an item has only terms that stand in it.
+fn own_terms() -> SalienceParams {
+    SalienceParams {
+        related_share: 0.0,
+        ..SalienceParams::default()
+    }
+}
+
+/// A catalogue of these items, in ascending order of ids, with the terms that stand in them.
 pub(crate) fn catalogue_of(items: &[Item]) -> Catalogue {
     let folder = folder();
-    let (path, _) = write(items, &SalienceParams::default(), &folder);
+    let (path, _) = write(items, &own_terms(), &folder);
     Catalogue::open(&path).expect("it was just written")
 }
 
@@ -157,10 +169,10 @@ fn items_about_one_thing_share_their_phrase_and_show_it_as_it_was_written() {
 
 #[test]
 fn weights_have_unit_norm_fall_and_are_close_to_the_exact_ones() {
-    let (folder, path) = garden_file();
-    let params = SalienceParams::default();
+    let folder = folder();
+    let params = own_terms();
     let vocabulary = count(&garden(), &params, folder.path());
-    let catalogue = Catalogue::open(&path).expect("it was just written");
+    let catalogue = catalogue_of(&garden());
     let analyser = Analyser::new(&params);
     for (position, item) in garden().iter().enumerate() {
         let exact = TermVector::of(&analyser.analyse(item), &vocabulary, &params);
@@ -174,6 +186,45 @@ fn weights_have_unit_norm_fall_and_are_close_to_the_exact_ones() {
             assert!((weight - close).abs() < 0.005, "{weight} {close}");
         }
     }
+}
+
+#[test]
+fn items_about_one_thing_in_other_words_have_terms_in_common() {
+    let about = |number: usize, text: &str| item(&format!("{number:02}"), text, "");
+    let texts = [
+        "film actor",
+        "film actor",
+        "film actor",
+        "movie actor",
+        "movie actor",
+        "movie actor",
+        "film",
+        "movie",
+        "bread oven",
+        "bread oven",
+        "bread",
+        "chess",
+        "chess",
+    ];
+    let items: Vec<Item> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| about(at, text))
+        .collect();
+    let cosine = |catalogue: &Catalogue, a: u32, b: u32| -> f32 {
+        let other: HashMap<TermId, f32> = catalogue.terms(ItemIndex(b)).collect();
+        catalogue
+            .terms(ItemIndex(a))
+            .filter_map(|(term, weight)| Some(weight * other.get(&term)?))
+            .sum()
+    };
+    let (film, movie, bread) = (6, 7, 10);
+    let apart = catalogue_of(&items);
+    assert_eq!(cosine(&apart, film, movie), 0.0);
+    let related = Catalogue::of_items(&items, &SalienceParams::default()).expect("there is room");
+    // By what stands beside both.
+    assert!(cosine(&related, film, movie) > 0.01);
+    assert_eq!(cosine(&related, film, bread), 0.0);
 }
 
 #[test]
@@ -210,7 +261,7 @@ fn the_same_items_make_the_same_bytes_whatever_the_batches_and_threads() {
             for batch in items.chunks(batch) {
                 writer.add(batch).expect("they are in order");
             }
-            writer.finish().expect("there is room");
+            writer.finish(|_| {}).expect("there is room");
             fs::read(path).expect("it is there")
         })
     };
@@ -259,7 +310,7 @@ fn a_catalogue_of_other_items_than_were_counted_is_refused_and_leaves_no_file() 
     let mut writer =
         CatalogueWriter::create(&path, &vocabulary, &params, folder.path()).expect("room");
     writer.add(&garden()[..3]).expect("they are in order");
-    let refused = writer.finish();
+    let refused = writer.finish(|_| {});
     assert!(matches!(
         refused,
         Err(CatalogueError::ItemsDiffer {

@@ -1,7 +1,7 @@
 //! Writing a catalogue.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -9,14 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use super::CatalogueError;
 use super::layout::{Counts, Header, Section};
-use super::record::write_record;
+use super::record::{Record, record_length, write_record};
 use super::sections::{SectionFile, StringSections};
 use crate::item::Item;
 use crate::terms::strings::Strings;
-use crate::terms::{Analyser, QuantisedVector, SalienceParams, TermVector, Vocabulary};
+use crate::terms::{
+    Analyser, QuantisedVector, RelatedCounter, RelatedTerms, SalienceParams, TermId, TermVector,
+    Vocabulary,
+};
 
 /// Most items: positions are `u32`, and the last one is kept for "none".
 const MOST_ITEMS: u64 = u32::MAX as u64 - 1;
+
+/// Records that get their related terms at a time: enough for all threads to have work.
+const RECORDS_AT_ONCE: usize = 4_096;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +45,10 @@ pub struct CatalogueWriter<'v> {
     vocabulary: &'v Vocabulary,
     params: SalienceParams,
     analyser: Analyser,
+    /// Of the items' own terms.
     records: SectionFile,
+    /// What goes together, unless nothing is to be made of it.
+    related: Option<RelatedCounter>,
     popularities: SectionFile,
     ids: StringSections,
     titles: StringSections,
@@ -66,6 +75,9 @@ impl<'v> CatalogueWriter<'v> {
                 params: params.clone(),
                 analyser: Analyser::new(params),
                 records: SectionFile::create(scratch)?,
+                related: (params.related_share > 0.0).then(|| {
+                    RelatedCounter::new(vocabulary.stats().items, vocabulary.len(), scratch)
+                }),
                 popularities: SectionFile::create(scratch)?,
                 ids: StringSections::create(scratch)?,
                 titles: StringSections::create(scratch)?,
@@ -126,6 +138,9 @@ impl<'v> CatalogueWriter<'v> {
             record.clear();
             write_record(vector, self.params.terms_per_item, &mut record);
             self.records.append(&record)?;
+            if let Some(related) = &mut self.related {
+                related.add(vector.terms().map(|(term, _)| term))?;
+            }
             self.popularities
                 .append(&item.popularity.unwrap_or(f32::NAN).to_le_bytes())?;
             self.ids.append(&item.id)?;
@@ -135,14 +150,34 @@ impl<'v> CatalogueWriter<'v> {
         Ok(())
     }
 
-    /// Puts the file together and moves it to its place.
-    pub fn finish(self) -> Result<CatalogueSummary, CatalogueError> {
+    /// Puts the file together and moves it to its place. The related terms of all items are looked up
+    /// first; `advance` is told of how many, now and then.
+    pub fn finish(
+        mut self,
+        mut advance: impl FnMut(u64),
+    ) -> Result<CatalogueSummary, CatalogueError> {
         let counted = self.vocabulary.stats().items;
         if self.items != counted {
             return Err(CatalogueError::ItemsDiffer {
                 written: self.items,
                 counted,
             });
+        }
+        if let Some(related) = self.related.take() {
+            let widened = related.finish().and_then(|related| {
+                widened(
+                    self.records,
+                    &related,
+                    &self.params,
+                    &self.scratch,
+                    &mut advance,
+                )
+            });
+            self.records = widened.map_err(|source| CatalogueError::Io {
+                action: "write scratch files in",
+                path: self.scratch.clone(),
+                source,
+            })?;
         }
         let path = self.path.clone();
         let mut summary = CatalogueSummary {
@@ -219,6 +254,44 @@ impl<'v> CatalogueWriter<'v> {
             .map_err(io::IntoInnerError::into_error)?
             .sync_all()?;
         Ok(end)
+    }
+}
+
+/// Records of the items' own terms, with those that they go together with.
+fn widened(
+    records: SectionFile,
+    related: &RelatedTerms,
+    params: &SalienceParams,
+    scratch: &Path,
+    advance: &mut impl FnMut(u64),
+) -> io::Result<SectionFile> {
+    let length = record_length(params.terms_per_item);
+    let mut file = records.into_file()?;
+    let mut widened = SectionFile::create(scratch)?;
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let most = (RECORDS_AT_ONCE * length) as u64;
+        io::Read::take(&mut file, most).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(widened);
+        }
+        let records: Vec<Vec<u8>> = bytes
+            .par_chunks(length)
+            .map(|record| {
+                let own: Vec<(TermId, f32)> = Record::parse(record, params.terms_per_item)
+                    .map(|record| record.terms().collect())
+                    .unwrap_or_default();
+                let vector = QuantisedVector::of(&related.widen(&own, params));
+                let mut record = Vec::with_capacity(length);
+                write_record(&vector, params.terms_per_item, &mut record);
+                record
+            })
+            .collect();
+        for record in &records {
+            widened.append(record)?;
+        }
+        advance(records.len() as u64);
     }
 }
 

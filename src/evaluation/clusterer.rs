@@ -2,7 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::item::ItemIndex;
-use crate::journey::{Icpc, ItemVectors, JourneyParams};
+use crate::journey::{Clusters, Icpc, ItemVectors, JourneyParams};
 
 /// Finds journeys in lists of items; its memory is used again.
 pub(super) struct Clusterer<'a> {
@@ -23,13 +23,13 @@ impl Clusterer<'_> {
     }
 
     /// The journeys in a history of these items, in time order, as positions.
-    pub(super) fn journeys(&mut self, items: &[ItemIndex]) -> Vec<Vec<u32>> {
+    pub(super) fn cluster(&mut self, items: &[ItemIndex]) -> Clusters {
         self.vectors.clear();
         for &item in items {
             let terms = self.catalogue.terms(item);
             self.vectors
                 .push(terms.map(|(term, weight)| (term.0, weight)));
         }
-        self.icpc.cluster(&self.vectors, &self.parameters).journeys
+        self.icpc.cluster(&self.vectors, &self.parameters)
     }
 }

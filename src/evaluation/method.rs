@@ -139,7 +139,7 @@ fn clustered(
     let journeys: Vec<Vec<Vec<u32>>> = source
         .mixes
         .iter()
-        .map(|(_, items)| clusterer.journeys(items))
+        .map(|(_, items)| clusterer.cluster(items).journeys)
         .collect();
     let cluster_seconds = begun.elapsed().as_secs_f64();
     let found = source
@@ -219,7 +219,7 @@ fn tuning_score(sources: &[Prepared], parameters: &JourneyParams) -> f64 {
             .filter(|(mix, _)| mix.half == Half::Tune)
         {
             let score = scores.entry((mix.difficulty, mix.noise)).or_default();
-            score.0 += Agreement::of(&mix.labels, &clusterer.journeys(items)).ari;
+            score.0 += Agreement::of(&mix.labels, &clusterer.cluster(items).journeys).ari;
             score.1 += 1.0;
         }
         means.extend(scores.into_values().map(|(sum, mixes)| sum / mixes));

@@ -18,6 +18,12 @@ use crate::journey::JourneyParams;
 /// How far down a list of recommendations is looked.
 const TOP: usize = 10;
 
+/// Where what all others are compared with stands in [`RankedBy::ALL`].
+const HISTORY: usize = 2;
+
+/// Items after which the weight of one is down to `1 / e`.
+const FADING: f64 = 10.0;
+
 /// What is held out, and what it is ranked among.
 #[derive(Clone, Copy, Debug)]
 pub struct NextOptions {
@@ -46,22 +52,34 @@ impl Default for NextOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RankedBy {
-    /// The cosine to the most similar journey.
+    /// The cosines to the journeys, each times the root of what is left of the weight of its items.
     Journeys,
+    /// The same with the journeys that were dropped as well, down to single items.
+    Interests,
     /// The cosine to the sum of all items of the history.
     History,
+    /// The cosine to the sum of all items of the history, of each what is left of its weight.
+    FadingHistory,
     /// How many users came to the item.
     Popularity,
 }
 
 impl RankedBy {
-    const ALL: [RankedBy; 3] = [RankedBy::Journeys, RankedBy::History, RankedBy::Popularity];
+    const ALL: [RankedBy; 5] = [
+        RankedBy::Journeys,
+        RankedBy::Interests,
+        RankedBy::History,
+        RankedBy::FadingHistory,
+        RankedBy::Popularity,
+    ];
 
     /// For people.
     pub fn as_str(self) -> &'static str {
         match self {
             RankedBy::Journeys => "journeys",
+            RankedBy::Interests => "journeys, dropped ones too",
             RankedBy::History => "the whole history",
+            RankedBy::FadingHistory => "the whole history, fading",
             RankedBy::Popularity => "popularity",
         }
     }
@@ -76,7 +94,7 @@ pub struct Ranking {
     pub recall_at_10: Estimate,
     /// The same, discounted by the logarithm of the place.
     pub ndcg_at_10: Estimate,
-    /// By how much the recall of journeys is higher, user by user.
+    /// By how much its recall is higher than that of the whole history, user by user.
     pub recall_lead: Estimate,
 }
 
@@ -150,7 +168,7 @@ impl NextItem {
             by,
             recall_at_10: estimate(&|user| user.recalls[at]),
             ndcg_at_10: estimate(&|user| user.gains[at]),
-            recall_lead: estimate(&|user| user.recalls[0] - user.recalls[at]),
+            recall_lead: estimate(&|user| user.recalls[at] - user.recalls[HISTORY]),
         };
         NextItem {
             users: users.len() as u64,
@@ -191,22 +209,26 @@ struct Test<'a> {
 
 impl Test<'_> {
     fn user(&mut self, name: &str, split: &Split) -> User {
-        let members = |members: &Vec<u32>| -> Vec<ItemIndex> {
-            members.iter().map(|&at| split.known[at as usize]).collect()
-        };
-        let journeys = self.clusterer.journeys(&split.known);
-        let journeys: Vec<Profile> = journeys
-            .iter()
-            .map(|journey| self.profile(&members(journey)))
-            .collect();
-        let history = self.profile(&split.known);
+        let found = self.clusterer.cluster(&split.known);
+        let journeys = self.profiles(&split.known, &found.journeys);
+        let dropped = [&found.small[..], &found.unsure].concat();
+        let dropped = self.profiles(&split.known, &dropped);
+        let all: Vec<u32> = (0..split.known.len() as u32).collect();
+        let history = self.profile(&split.known, &all, |_| 1.0);
+        let fading = self.profile(&split.known, &all, |at| left(at, split.known.len()));
         let nearest = |item: ItemIndex| {
             let cosines = journeys.iter().map(|journey| self.cosine(journey, item));
             cosines.fold(0.0, f64::max)
         };
+        let sum = |profiles: &[Profile], item: ItemIndex| -> f64 {
+            let score = |profile: &Profile| self.cosine(profile, item) * profile.left.sqrt();
+            profiles.iter().map(score).sum()
+        };
         let score = |by: RankedBy, item: ItemIndex| match by {
-            RankedBy::Journeys => nearest(item),
+            RankedBy::Journeys => sum(&journeys, item),
+            RankedBy::Interests => sum(&journeys, item) + sum(&dropped, item),
             RankedBy::History => self.cosine(&history, item),
+            RankedBy::FadingHistory => self.cosine(&fading, item),
             RankedBy::Popularity => f64::from(self.popularity[item.position()]),
         };
         let joins = |item| f64::from(u8::from(nearest(item) >= self.epsilon));
@@ -253,18 +275,32 @@ impl Test<'_> {
         sampled
     }
 
-    fn profile(&self, items: &[ItemIndex]) -> Profile {
+    fn profiles(&self, known: &[ItemIndex], groups: &[Vec<u32>]) -> Vec<Profile> {
+        let profile = |group: &Vec<u32>| self.profile(known, group, |_| 1.0);
+        groups.iter().map(profile).collect()
+    }
+
+    /// The sum of the terms of these members of a history, weighed by their positions.
+    fn profile(
+        &self,
+        known: &[ItemIndex],
+        members: &[u32],
+        weight: impl Fn(u32) -> f64,
+    ) -> Profile {
         let mut weights: HashMap<u32, f64> = HashMap::new();
         // In the order of the items, so that sums are the same to the last bit.
-        for &item in items {
-            for (term, weight) in self.catalogue.terms(item) {
-                *weights.entry(term.0).or_default() += f64::from(weight);
+        for &at in members {
+            for (term, of_term) in self.catalogue.terms(known[at as usize]) {
+                *weights.entry(term.0).or_default() += weight(at) * f64::from(of_term);
             }
         }
         let mut squares: Vec<f64> = weights.values().map(|weight| weight * weight).collect();
         squares.sort_by(f64::total_cmp);
-        let norm = squares.iter().sum::<f64>().sqrt();
-        Profile { weights, norm }
+        Profile {
+            weights,
+            norm: squares.iter().sum::<f64>().sqrt(),
+            left: members.iter().map(|&at| left(at, known.len())).sum(),
+        }
     }
 
     /// 0 for an item that shares no term.
@@ -283,6 +319,15 @@ impl Test<'_> {
 struct Profile {
     weights: HashMap<u32, f64>,
     norm: f64,
+    /// What is left of the weight of the items.
+    left: f64,
+}
+
+/// What is left of the weight of the item at this position of a history of so many: the dates of
+/// datasets differ by years, so that time is counted in items.
+fn left(at: u32, items: usize) -> f64 {
+    let later = items as f64 - 1.0 - f64::from(at);
+    libm::exp(-later / FADING)
 }
 
 /// How often an item is among the first ten, and its discounted gain there, on average over all
@@ -351,7 +396,9 @@ mod tests {
         assert!(found.sampled_joins_a_journey.mean < 1.0, "{found:?}");
         assert_eq!(found.rankings[0].by, RankedBy::Journeys);
         let recall = |at: usize| found.rankings[at].recall_at_10.mean;
-        assert!(recall(0) > 0.5 && recall(0) >= recall(2), "{found:?}");
+        assert!(recall(0) > 0.5 && recall(0) >= recall(4), "{found:?}");
+        assert_eq!(RankedBy::ALL[HISTORY], RankedBy::History);
+        assert_eq!(found.rankings[HISTORY].recall_lead.mean, 0.0);
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub(super) fn catalogue(
         let Some(item) = item else { break };
         batch.push(serde_json::from_str(&item).map_err(|e| ingest.scratch_error()(e.into()))?);
     }
-    let summary = writer.finish()?;
+    ingest.progress.begin(Phase::Related, counts.items);
+    let summary = writer.finish(|items| ingest.progress.advance(items))?;
     counts.items_without_terms = summary.without_terms;
     counts.terms = summary.terms;
     Ok(())

@@ -16,8 +16,10 @@ pub enum Phase {
     Items,
     /// Counting terms.
     Terms,
-    /// Writing the catalogue.
+    /// Finding the terms of items.
     Catalogue,
+    /// Adding terms that they go together with.
+    Related,
     /// Reading and sorting interactions.
     Interactions,
     /// Cutting histories into windows, if that was asked for.
@@ -30,10 +32,11 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in their order.
-    pub const ALL: [Phase; 7] = [
+    pub const ALL: [Phase; 8] = [
         Phase::Items,
         Phase::Terms,
         Phase::Catalogue,
+        Phase::Related,
         Phase::Interactions,
         Phase::Windows,
         Phase::Shards,
@@ -44,7 +47,7 @@ impl Phase {
     pub fn unit(self) -> &'static str {
         match self {
             Phase::Items | Phase::Interactions | Phase::Upload => "bytes",
-            Phase::Terms | Phase::Catalogue => "items",
+            Phase::Terms | Phase::Catalogue | Phase::Related => "items",
             Phase::Windows | Phase::Shards => "interactions",
         }
     }

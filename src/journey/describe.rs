@@ -54,10 +54,29 @@ pub(super) struct Describer<'a> {
     pub vectors: &'a ItemVectors,
     pub visits: &'a [Visit],
     pub params: &'a JourneyParams,
+    pub fading: Fading,
+    /// Weight of the whole history, as it has faded.
+    pub total_weight: f64,
+}
+
+/// How weight fades with time.
+#[derive(Clone, Copy)]
+pub(super) struct Fading {
     /// The end of the dataset, in milliseconds since 1970.
     pub as_of: i64,
-    /// Weight of the whole history.
-    pub total_weight: f64,
+    /// Days in which half of the weight is gone; none: it stays.
+    pub half_life_days: Option<f32>,
+}
+
+impl Fading {
+    /// What is left of the weight of a visit.
+    pub fn weight(self, visit: &Visit) -> f64 {
+        let Some(half_life) = self.half_life_days else {
+            return visit.weight;
+        };
+        let age = self.as_of.saturating_sub(visit.last).max(0) as f64 / DAY_MS as f64;
+        visit.weight * libm::exp2(-age / f64::from(half_life))
+    }
 }
 
 /// A member whose title may be kept.
@@ -70,7 +89,7 @@ struct Candidate {
 
 impl Describer<'_> {
     /// Describes the journey that has these members, in time order.
-    pub fn describe(&self, members: &[u32], sum: &mut Sum) -> Journey {
+    pub fn describe(&self, members: &[u32], confidence: f64, sum: &mut Sum) -> Journey {
         let norm = sum.of(self.vectors, members);
         let terms = self.terms(sum, norm);
         let typicality = self.typicality(members, sum, norm);
@@ -78,7 +97,7 @@ impl Describer<'_> {
         let visits = || members.iter().map(|&member| &self.visits[member as usize]);
         let first = visits().map(|visit| visit.first).min().unwrap_or(0);
         let last = visits().map(|visit| visit.last).max().unwrap_or(0);
-        let weight: f64 = visits().map(|visit| visit.weight).sum();
+        let weight: f64 = visits().map(|visit| self.fading.weight(visit)).sum();
         let listed = members
             .len()
             .saturating_sub(self.params.max_listed_items as usize);
@@ -95,7 +114,7 @@ impl Describer<'_> {
             } else {
                 StageDuration::Situational
             },
-            activity: if self.as_of.saturating_sub(last) > ENDED_MS {
+            activity: if self.fading.as_of.saturating_sub(last) > ENDED_MS {
                 StageActivity::Ended
             } else {
                 StageActivity::Ongoing
@@ -116,6 +135,8 @@ impl Describer<'_> {
             items,
             size: members.len() as u32,
             strength,
+            confidence: rounded(confidence),
+            rank: 0,
             first: time(first),
             last: time(last),
             stage,
@@ -226,7 +247,7 @@ fn signature(terms: &[JourneyTerm], titles: &[String]) -> String {
 }
 
 /// Four digits: more would only cost memory in every user's results.
-fn rounded(value: f64) -> f32 {
+pub(super) fn rounded(value: f64) -> f32 {
     ((value * 10_000.0).round() / 10_000.0) as f32
 }
 
@@ -276,6 +297,7 @@ mod tests {
     struct Case {
         visits: Vec<Visit>,
         as_of: i64,
+        half_life_days: Option<f32>,
         total_weight: f64,
         max_listed_items: u32,
     }
@@ -285,6 +307,7 @@ mod tests {
             Case {
                 visits: visits.into_iter().collect(),
                 as_of: 0,
+                half_life_days: None,
                 total_weight: 1.0,
                 max_listed_items: 200,
             }
@@ -318,11 +341,14 @@ mod tests {
                     max_listed_items: self.max_listed_items,
                     ..JourneyParams::default()
                 },
-                as_of: self.as_of,
+                fading: Fading {
+                    as_of: self.as_of,
+                    half_life_days: self.half_life_days,
+                },
                 total_weight: self.total_weight,
             };
             let members: Vec<u32> = (0..self.visits.len() as u32).collect();
-            describer.describe(&members, &mut Sum::default())
+            describer.describe(&members, 1.0, &mut Sum::default())
         }
     }
 
@@ -349,6 +375,28 @@ mod tests {
             let stage = Stage { duration, activity };
             assert_eq!(case.describe().stage, stage, "{first} {last} {as_of}");
         }
+    }
+
+    #[test]
+    fn weight_halves_with_each_half_life_since_the_last_visit() {
+        let strength = |half_life_days| {
+            let case = Case {
+                as_of: 20 * DAY_MS,
+                half_life_days,
+                total_weight: 4.0,
+                ..Case::of([visit(ALPHA, 0, 20 * DAY_MS, 2.0), visit(BRAVO, 0, 0, 2.0)])
+            };
+            case.describe().strength
+        };
+        assert_eq!(strength(None), 1.0);
+        assert_eq!(strength(Some(20.0)), 0.75);
+        assert_eq!(strength(Some(10.0)), 0.625);
+        // A clock that ran ahead of the dataset makes nothing count for more.
+        let ahead = Fading {
+            as_of: 0,
+            half_life_days: Some(1.0),
+        };
+        assert_eq!(ahead.weight(&visit(ALPHA, 0, DAY_MS, 2.0)), 2.0);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::describe::Describer;
+use super::describe::{Describer, Fading, rounded};
 use super::identity::Members;
+use super::rank::Ranker;
 use super::sum::Sum;
 use super::{Icpc, ItemVectors, Journey, JourneyParams};
 use crate::catalogue::Catalogue;
@@ -15,9 +16,10 @@ use crate::item::ItemIndex;
 pub struct Extractor {
     catalogue: Arc<Catalogue>,
     params: JourneyParams,
-    as_of: i64,
+    fading: Fading,
     vectors: ItemVectors,
     icpc: Icpc,
+    ranker: Ranker,
     sum: Sum,
 }
 
@@ -32,8 +34,13 @@ pub struct Extraction {
     pub items: u64,
     /// Items in journeys that were dropped for being small.
     pub items_in_small_journeys: u64,
+    /// Items in journeys that were dropped because they may have come together by chance.
+    pub items_in_unsure_journeys: u64,
     /// Items without any term.
     pub items_without_terms: u64,
+    /// The mean cosine from which two single items became one journey; none where journeys are not
+    /// merged.
+    pub merge_threshold: Option<f32>,
     /// Items that were not looked at, because the user came to as many others later.
     pub items_beyond_history: u64,
 }
@@ -45,9 +52,13 @@ impl Extractor {
         Extractor {
             catalogue,
             params,
-            as_of,
+            fading: Fading {
+                as_of,
+                half_life_days: params.half_life_days,
+            },
             vectors: ItemVectors::default(),
             icpc: Icpc::default(),
+            ranker: Ranker::default(),
             sum: Sum::default(),
         }
     }
@@ -57,7 +68,8 @@ impl Extractor {
     pub fn extract(&mut self, history: &History) -> Extraction {
         let mut visits = history.visits();
         let items = visits.len();
-        let total_weight = visits.iter().map(|visit| visit.weight).sum();
+        let fading = self.fading;
+        let total_weight = visits.iter().map(|visit| fading.weight(visit)).sum();
         keep_latest(&mut visits, self.params.max_history as usize);
         self.vectors.clear();
         for visit in &visits {
@@ -73,15 +85,24 @@ impl Extractor {
             vectors: &self.vectors,
             visits: &visits,
             params: &self.params,
-            as_of: self.as_of,
+            fading: self.fading,
             total_weight,
         };
         let sum = &mut self.sum;
         let mut journeys: Vec<Journey> = clusters
             .journeys
             .iter()
-            .map(|members| describer.describe(members, sum))
+            .zip(&clusters.confidences)
+            .map(|(members, &confidence)| describer.describe(members, confidence, sum))
             .collect();
+        let worth: Vec<f64> = journeys
+            .iter()
+            .map(|journey| f64::from(journey.strength) * f64::from(journey.confidence))
+            .collect();
+        let ranks = self.ranker.ranks(&self.vectors, &clusters.journeys, &worth);
+        for (journey, rank) in journeys.iter_mut().zip(ranks) {
+            journey.rank = rank;
+        }
         super::identity::make_unique(&mut journeys);
         let item_id = |&member: &u32| self.catalogue.item_id(visits[member as usize].item);
         let members = clusters.journeys.iter();
@@ -91,7 +112,12 @@ impl Extractor {
                 .map(|members| Members::of(members.iter().map(item_id)))
                 .collect(),
             items: items as u64,
-            items_in_small_journeys: distinct_dropped(&clusters.dropped, &clusters.journeys),
+            items_in_small_journeys: in_none_of(
+                &clusters.small,
+                &[&clusters.journeys, &clusters.unsure],
+            ),
+            items_in_unsure_journeys: in_none_of(&clusters.unsure, &[&clusters.journeys]),
+            merge_threshold: clusters.merge_threshold.map(rounded),
             items_without_terms: clusters.without_terms.len() as u64,
             items_beyond_history: (items - visits.len()) as u64,
         }
@@ -99,7 +125,7 @@ impl Extractor {
 }
 
 impl Extractor {
-    /// The journey that has all of these items, as of somebody who came to each once. `None` if none
+    /// The journey that has all of these items, as of somebody who came to each once, and surely. `None` if none
     /// of them has a term.
     pub fn describe(&mut self, items: &[ItemIndex]) -> Option<Journey> {
         let mut visits: Vec<Visit> = Vec::new();
@@ -123,10 +149,10 @@ impl Extractor {
             vectors: &self.vectors,
             visits: &visits,
             params: &self.params,
-            as_of: self.as_of,
+            fading: self.fading,
             total_weight: visits.len() as f64,
         };
-        (!members.is_empty()).then(|| describer.describe(&members, &mut self.sum))
+        (!members.is_empty()).then(|| describer.describe(&members, 1.0, &mut self.sum))
     }
 }
 
@@ -143,17 +169,21 @@ fn keep_latest(visits: &mut Vec<Visit>, most: usize) {
     *visits = positions.into_iter().map(|at| visits[at]).collect();
 }
 
-/// Items that are in dropped journeys only.
-fn distinct_dropped(dropped: &[Vec<u32>], kept: &[Vec<u32>]) -> u64 {
-    let mut items: Vec<u32> = dropped.iter().flatten().copied().collect();
+/// Distinct items of some journeys that are in none of the others.
+fn in_none_of(journeys: &[Vec<u32>], others: &[&[Vec<u32>]]) -> u64 {
+    let mut items: Vec<u32> = journeys.iter().flatten().copied().collect();
     items.sort_unstable();
     items.dedup();
-    let mut kept: Vec<u32> = kept.iter().flatten().copied().collect();
-    kept.sort_unstable();
-    items
+    let mut others: Vec<u32> = others
         .iter()
-        .filter(|item| kept.binary_search(item).is_err())
-        .count() as u64
+        .copied()
+        .flatten()
+        .flatten()
+        .copied()
+        .collect();
+    others.sort_unstable();
+    items.retain(|item| others.binary_search(item).is_err());
+    items.len() as u64
 }
 
 #[cfg(test)]

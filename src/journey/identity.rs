@@ -146,6 +146,8 @@ mod tests {
             items: items.chars().map(|item| (item.into(), 1.0)).collect(),
             size: items.len() as u32,
             strength: 1.0,
+            confidence: 1.0,
+            rank: 1,
             first: jiff::Timestamp::UNIX_EPOCH,
             last: jiff::Timestamp::UNIX_EPOCH,
             stage: Stage {

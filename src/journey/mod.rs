@@ -4,6 +4,7 @@
 //! are clustered ([`Icpc`]), and each cluster is described. [`keep_identity`] then gives journeys
 //! that a user had before their old ids and names.
 
+mod confidence;
 mod describe;
 mod extractor;
 mod icpc;
@@ -11,6 +12,7 @@ mod identity;
 mod index;
 mod merge;
 mod params;
+mod rank;
 mod sum;
 mod vectors;
 
@@ -44,8 +46,17 @@ pub struct Journey {
     pub items: Vec<(String, f32)>,
     /// How many distinct items there are.
     pub size: u32,
-    /// The journey's share of all weight in the user's history, 0 to 1.
+    /// The journey's share of all weight in the user's history, 0 to 1; where weight fades, of what is
+    /// left of it.
     pub strength: f32,
+    /// Place among the user's journeys, from 1: by strength and confidence, and behind others that say
+    /// nearly the same. Results of earlier versions have none, which reads as 0.
+    #[serde(default)]
+    pub rank: u32,
+    /// The chance that two of the items are about one thing, 0 to 1. Results of earlier versions have
+    /// none, which reads as 0.
+    #[serde(default)]
+    pub confidence: f32,
     /// First interaction with a member.
     pub first: Timestamp,
     /// Last interaction with a member.

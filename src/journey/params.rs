@@ -21,12 +21,24 @@ pub struct JourneyParams {
     pub epsilon: f32,
     /// Whether an item joins one journey or several.
     pub assign: Assign,
-    /// Least cosine at which two journeys become one; none: they are not merged.
+    /// How close two journeys have to be to become one, as a share of how much the items of the
+    /// history have in common; none: journeys are not merged.
+    ///
+    /// Two single items become one journey where their cosine reaches this share of the sum of an
+    /// item's cosines to all others, in the mean over the history; larger journeys have to be closer.
+    /// So the threshold follows each history: high where everything is about one subject, low where
+    /// the texts are short.
     pub merge: Option<f32>,
     /// Whether every item is offered once more to the journeys as they ended up.
     pub reassign: bool,
     /// Journeys of this many items or fewer are dropped.
     pub drop_at_most: u32,
+    /// Journeys are dropped where the chance that two of their items are about one thing is below
+    /// this, 0 to 1.
+    pub least_confidence: f32,
+    /// Days in which the weight of an interaction halves, as seen from the end of the dataset; none: it
+    /// stays. What has faded counts less in a journey's strength, and so in its rank.
+    pub half_life_days: Option<f32>,
     /// Only this many distinct items of a history are looked at, those that the user came to or came
     /// back to last, so that one robot account cannot hold up a shard. The rest is counted.
     pub max_history: u32,
@@ -40,11 +52,13 @@ impl Default for JourneyParams {
     /// three sources and the demo's population; around them the score is flat.
     fn default() -> Self {
         JourneyParams {
-            epsilon: 0.06,
+            epsilon: 0.1,
             assign: Assign::Nearest,
-            merge: Some(0.1),
+            merge: Some(0.0125),
             reassign: true,
             drop_at_most: 2,
+            least_confidence: 0.3,
+            half_life_days: None,
             max_history: 20_000,
             max_listed_items: 200,
         }
@@ -68,6 +82,7 @@ impl JourneyParams {
             assign: Assign::Every,
             merge: None,
             reassign: false,
+            least_confidence: 0.0,
             ..JourneyParams::default()
         }
     }
@@ -91,6 +106,22 @@ impl JourneyParams {
         cosine("epsilon", self.epsilon)?;
         if let Some(merge) = self.merge {
             cosine("merge", merge)?;
+        }
+        if !(0.0..=1.0).contains(&self.least_confidence) {
+            return Err(InvalidParams {
+                name: "least_confidence",
+                value: self.least_confidence.to_string(),
+                bound: "at least 0 and at most 1",
+            });
+        }
+        if let Some(days) = self.half_life_days
+            && !(days.is_finite() && days > 0.0)
+        {
+            return Err(InvalidParams {
+                name: "half_life_days",
+                value: days.to_string(),
+                bound: "above 0",
+            });
         }
         let positive = |name, value: u32| {
             if value > 0 {

@@ -52,6 +52,14 @@ impl Sum {
         self.shared[term as usize]
     }
 
+    /// The product with another sum of the same user.
+    pub fn product(&self, other: &Sum) -> f64 {
+        let products = self
+            .iter()
+            .map(|(term, weight)| weight * other.weights[term as usize]);
+        products.sum()
+    }
+
     /// The product with a vector of the same user.
     pub fn dot(&self, vector: Vector<'_>) -> f64 {
         vector

@@ -225,6 +225,8 @@ pub(super) mod tests {
             items: Vec::new(),
             size: titles.len() as u32,
             strength: 1.0,
+            confidence: 1.0,
+            rank: 1,
             first: Timestamp::UNIX_EPOCH,
             last: Timestamp::UNIX_EPOCH,
             stage: Stage {

@@ -7,7 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version that this build writes. Older ones stay readable, newer ones are refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// What a payload can hold, with the layouts that earlier builds gave it.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// As version 1 wrote it.
+    type V1: DeserializeOwned + Into<Self>;
+}
 
 /// Largest payload that is read, so that a corrupt length cannot ask for all memory.
 const MAX_PAYLOAD: usize = 16 << 20;
@@ -46,7 +52,7 @@ pub enum CodecError {
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] above 16 MiB.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+pub fn encode<T: Payload>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut payload = vec![VERSION];
     let body =
         bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|error| {
@@ -67,15 +73,20 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 ///
 /// # Errors
 /// [`CodecError`] when the payload is empty, of an unknown version, cut or followed by more.
-pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
+pub fn decode<T: Payload>(payload: &[u8]) -> Result<T, CodecError> {
     let (&version, body) = payload.split_first().ok_or(CodecError::Empty)?;
     if version == 0 {
         let reason = "it begins with version 0, which no build writes".into();
         return Err(CodecError::Corrupt { reason });
     }
-    if version != VERSION {
-        return Err(CodecError::UnknownVersion { found: version });
+    match version {
+        VERSION => read(body),
+        1 => Ok(read::<T::V1>(body)?.into()),
+        found => Err(CodecError::UnknownVersion { found }),
     }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, CodecError> {
     let config = bincode::config::standard().with_limit::<MAX_PAYLOAD>();
     let (value, read) =
         bincode::serde::decode_from_slice(body, config).map_err(|error| CodecError::Corrupt {
@@ -92,13 +103,50 @@ pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Job {
+        users: Vec<String>,
+        epoch: u64,
+    }
+
+    /// Jobs had no users yet.
+    #[derive(Serialize, Deserialize)]
+    struct JobV1 {
+        epoch: u64,
+    }
+
+    impl From<JobV1> for Job {
+        fn from(JobV1 { epoch }: JobV1) -> Job {
+            let users = vec!["everybody".into()];
+            Job { users, epoch }
+        }
+    }
+
+    impl Payload for Job {
+        type V1 = JobV1;
+    }
+
+    impl Payload for u32 {
+        type V1 = u32;
+    }
+
+    #[test]
+    fn a_payload_of_an_earlier_version_is_read_as_it_was_laid_out_then() {
+        let everybody = Job {
+            users: vec!["everybody".into()],
+            epoch: 7,
+        };
+        assert_eq!(decode::<Job>(&[1, 7]), Ok(everybody));
+    }
 
     #[test]
     fn a_payload_of_a_newer_version_is_refused_and_named() {
-        let mut payload = encode(&("a", 1u32)).unwrap();
+        let mut payload = encode(&7u32).unwrap();
         payload[0] = 9;
         assert_eq!(
-            decode::<(String, u32)>(&payload).unwrap_err(),
+            decode::<u32>(&payload).unwrap_err(),
             CodecError::UnknownVersion { found: 9 }
         );
     }
@@ -116,13 +164,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(users: Vec<String>, epoch: u64) {
-            let payload = encode(&(&users, epoch)).unwrap();
-            prop_assert_eq!(decode::<(Vec<String>, u64)>(&payload).unwrap(), (users, epoch));
+            let job = Job { users, epoch };
+            let payload = encode(&job).unwrap();
+            prop_assert_eq!(decode::<Job>(&payload).unwrap(), job);
         }
 
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes: Vec<u8>) {
-            let _ = decode::<Vec<(String, u64)>>(&bytes);
+            let _ = decode::<Job>(&bytes);
         }
     }
 }

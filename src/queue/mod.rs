@@ -27,7 +27,7 @@ mod settlement;
 mod standing;
 
 pub use census::Missing;
-pub use codec::{CodecError, decode, encode};
+pub use codec::{CodecError, Payload, decode, encode};
 pub use consumer::{Consumer, ConsumerOptions, Summary, Unusable, Work};
 pub use dead::Replayed;
 pub use enqueue::{Enqueued, NewJob};

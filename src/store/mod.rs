@@ -21,7 +21,7 @@ const META_FIELD: &str = "_meta";
 /// Where a user's results come from.
 ///
 /// The first three fields come first in the JSON, in this order: the scripts read them there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Meta {
     /// Epoch of the run that wrote the results.
     pub epoch: Epoch,
@@ -35,6 +35,10 @@ pub struct Meta {
     pub dataset: String,
     /// Fingerprint of the parameters; `sojourn run ID` shows them.
     pub parameters: String,
+    /// The mean cosine from which journeys of this user became one, which follows the history; none
+    /// where they are not merged, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_threshold: Option<f32>,
     /// When the journeys were written.
     pub written_at: Timestamp,
 }

@@ -129,9 +129,11 @@ fn parse(key: &str, mut hash: HashMap<String, String>) -> UserRead {
         .iter()
         .map(|(id, json)| serde_json::from_str(json).map_err(|e| foreign(id, e.to_string())))
         .collect::<Result<Vec<Journey>, _>>()?;
+    // Results of earlier versions have no ranks.
     journeys.sort_by(|a, b| {
-        b.strength
-            .total_cmp(&a.strength)
+        let by_rank = a.rank.cmp(&b.rank);
+        by_rank
+            .then(b.strength.total_cmp(&a.strength))
             .then_with(|| a.id.cmp(&b.id))
     });
     Ok(Some(UserJourneys { meta, journeys }))

@@ -8,12 +8,15 @@
 //!    neighbouring words occurs in, and makes the [`Vocabulary`] of those that are worth keeping.
 //! 3. [`salience()`] weighs a term of one item by what step 2 counted, and [`TermVector`] keeps the
 //!    best of them at unit length.
-//! 4. [`QuantisedVector`] is the form of step 3 that the catalogue stores: one byte a weight.
+//! 4. [`RelatedTerms`] adds to each vector a little of what its terms go together with in the
+//!    catalogue, so that items about one thing in other words meet.
+//! 5. [`QuantisedVector`] is the form of step 4 that the catalogue stores: one byte a weight.
 
 mod analyser;
 mod capitals;
 mod counter;
 mod params;
+mod related;
 mod salience;
 mod selection;
 mod spill;
@@ -32,6 +35,7 @@ pub use counter::{VocabularyCounter, VocabularyError};
 pub use params::{
     FieldBoosts, Language, ParamsError, SalienceParams, TERMS_PER_ITEM, VOCABULARY_LIMIT,
 };
+pub use related::{RelatedCounter, RelatedTerms};
 pub use salience::{Evidence, salience};
 pub use vector::{QuantisedVector, TermVector};
 pub use vocabulary::{Vocabulary, VocabularyStats};

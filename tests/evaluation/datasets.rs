@@ -47,9 +47,9 @@ fn figures_of_users_are_kept_and_come_into_the_report() {
             .as_f64()
             .unwrap()
     };
-    assert_eq!(next["rankings"][2]["by"], "popularity");
+    assert_eq!(next["rankings"][4]["by"], "popularity");
     assert!(
-        recall(0) > recall(2),
+        recall(0) > recall(4),
         "what is about an interest is found by it: {next}"
     );
 

@@ -26,6 +26,7 @@ async fn naming_job(redis: &Redis, namer: Namer, terms: &[&str]) -> (Queue, Nami
         run: run_id(),
         dataset: "0".into(),
         parameters: "0".into(),
+        merge_threshold: None,
         written_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let result = UserResult {

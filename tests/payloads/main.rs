@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use sojourn::job::{ExtractJob, NameJob, Selection, UserToName};
 use sojourn::journey::{Assign, JourneyParams};
-use sojourn::queue::{decode, encode};
+use sojourn::queue::{Payload, decode, encode};
 use sojourn::run::Epoch;
 
 /// The dataset of the recorded jobs, relative to where the worker runs.
@@ -32,6 +32,8 @@ fn extract(selection: Selection) -> ExtractJob {
             merge: Some(0.5),
             reassign: true,
             drop_at_most: 3,
+            least_confidence: 0.25,
+            half_life_days: Some(30.0),
             max_history: 70_000,
             max_listed_items: 100,
         },
@@ -69,10 +71,21 @@ fn naming() -> NameJob {
     }
 }
 
-/// A payload that version 1 wrote.
-fn recorded(name: &str) -> Vec<u8> {
+/// A job of version 1, which did not have all of the parameters and measured merging otherwise.
+fn of_version_1(mut job: ExtractJob) -> ExtractJob {
+    job.params.merge = job.params.merge.and(JourneyParams::default().merge);
+    job.params.least_confidence = 0.0;
+    job.params.half_life_days = None;
+    job
+}
+
+/// The version that this build writes.
+const LATEST: u8 = 2;
+
+/// A payload that the build of a version wrote.
+fn recorded(version: u8, name: &str) -> Vec<u8> {
     let path = support::root()
-        .join("tests/payloads/v1")
+        .join(format!("tests/payloads/v{version}"))
         .join(name)
         .with_extension("hex");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -87,7 +100,7 @@ fn recorded(name: &str) -> Vec<u8> {
 /// Asserts that a recorded payload means what it meant, and would be written the same.
 fn assert_unchanged<T>(name: &str, meant: &T)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: Payload + PartialEq + std::fmt::Debug,
 {
     let written = encode(meant).unwrap();
     let hex = written.iter().fold(String::new(), |mut hex, byte| {
@@ -97,10 +110,10 @@ where
     let remedy = format!(
         "{name}: the layout of a job has changed, so queues that hold jobs of earlier builds would \
          be misread. Raise VERSION in src/queue/codec.rs, keep reading the earlier layout there, \
-         and record the new one in a folder of its own beside tests/payloads/v1, whose files stay \
-         as they are. This build writes {hex}"
+         and record the new one in a folder of its own beside those of tests/payloads, whose files \
+         stay as they are. This build writes {hex}"
     );
-    let payload = recorded(name);
+    let payload = recorded(LATEST, name);
     assert_eq!(decode::<T>(&payload).as_ref(), Ok(meant), "{remedy}");
     assert_eq!(payload, written, "{remedy}");
 }
@@ -114,22 +127,32 @@ fn every_job_that_a_released_build_has_queued_is_read_as_it_was_meant() {
 }
 
 #[test]
+fn jobs_of_version_1_are_read_as_near_to_what_was_meant_as_there_is() {
+    for (name, job) in extractions() {
+        assert_eq!(decode(&recorded(1, name)), Ok(of_version_1(job)), "{name}");
+    }
+    assert_eq!(decode(&recorded(1, "name")), Ok(naming()));
+}
+
+#[test]
 fn no_recording_is_left_out() {
-    let folder = support::root().join("tests/payloads/v1");
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut found: Vec<String> = files
-        .map(|file| {
-            file.unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .display()
-                .to_string()
-        })
-        .collect();
-    let mut known = extractions().map(|(name, _)| name.to_owned()).to_vec();
-    known.push("name".into());
-    found.sort();
-    known.sort();
-    assert_eq!(found, known);
+    for version in 1..=LATEST {
+        let folder = support::root().join(format!("tests/payloads/v{version}"));
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut found: Vec<String> = files
+            .map(|file| {
+                file.unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        let mut known = extractions().map(|(name, _)| name.to_owned()).to_vec();
+        known.push("name".into());
+        found.sort();
+        known.sort();
+        assert_eq!(found, known);
+    }
 }

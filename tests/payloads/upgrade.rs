@@ -15,7 +15,7 @@ use sojourn_scheduler::trigger::{Request, RunKind, Scope};
 use crate::support::{
     Running, Server, command, json, said, small_dataset, sojourn, wait_for_async,
 };
-use crate::{DATASET, DATASET_ID, extractions, naming, recorded};
+use crate::{DATASET, DATASET_ID, LATEST, extractions, naming, recorded};
 
 fn run() -> RunId {
     RunId::parse("1763947200000-0").unwrap()
@@ -33,7 +33,7 @@ async fn enqueue(queue: &Queue, id: &str, payload: Vec<u8>) {
 
 /// The same job as a build would write it whose layout has changed.
 fn of_a_newer_build(mut payload: Vec<u8>) -> Vec<u8> {
-    payload[0] += 1;
+    payload[0] = LATEST + 1;
     payload.push(7);
     payload
 }
@@ -116,7 +116,7 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
             .unwrap()
     );
 
-    let old = extractions().map(|(name, _)| (name, with_id(recorded(name))));
+    let old = extractions().map(|(name, _)| (name, with_id(recorded(1, name))));
     for (name, payload) in &old {
         enqueue(&queues.extract, name, payload.clone()).await;
     }
@@ -129,6 +129,7 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
             run: run(),
             dataset: manifest.id.clone(),
             parameters: String::new(),
+            merge_threshold: None,
             written_at: jiff::Timestamp::UNIX_EPOCH,
         };
         let result = UserResult {
@@ -140,13 +141,13 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
         let written = JourneyWriter::new(&redis).write(&[result], None).await;
         assert_eq!(written.unwrap(), [Written::Written]);
     }
-    enqueue(&queues.name, "name", recorded("name")).await;
+    enqueue(&queues.name, "name", recorded(1, "name")).await;
     let newer = of_a_newer_build(old[0].1.clone());
-    let newer_name = of_a_newer_build(recorded("name"));
+    let newer_name = of_a_newer_build(recorded(1, "name"));
     enqueue(&queues.extract, "newer", newer.clone()).await;
     enqueue(&queues.extract, "corrupt", cut(old[1].1.clone())).await;
     enqueue(&queues.name, "newer", newer_name.clone()).await;
-    enqueue(&queues.name, "corrupt", cut(recorded("name"))).await;
+    enqueue(&queues.name, "corrupt", cut(recorded(1, "name"))).await;
 
     let workers = ["extract", "name"].map(|kind| worker(kind, &server, folder.path()));
     let status = wait_for_async("the jobs", async || {
@@ -173,7 +174,7 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
     let reasons =
         |of: &str, kind: &str| ask(&server, &["dead", "list", "--kind", kind, "--error", of]);
     for kind in ["extract", "name"] {
-        let listed = reasons("newer version 2", kind);
+        let listed = reasons(&format!("newer version {}", LATEST + 1), kind);
         assert_eq!(listed["total"], 1, "{listed}");
         let letter = &listed["letters"][0];
         assert_eq!(

@@ -21,6 +21,8 @@ fn journey(term: &str) -> Journey {
         items: Vec::new(),
         size: 2,
         strength: 0.5,
+        confidence: 1.0,
+        rank: 1,
         first: "2026-01-01T00:00:00Z".parse().unwrap(),
         last: "2026-02-01T00:00:00Z".parse().unwrap(),
         stage: Stage {

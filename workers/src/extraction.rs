@@ -145,6 +145,7 @@ impl ExtractionWorker {
                         run: lease.run.clone(),
                         dataset: job.dataset_id.clone(),
                         parameters: parameters.clone(),
+                        merge_threshold: found[at].extraction.merge_threshold,
                         written_at: now(),
                     };
                     UserResult {
@@ -340,6 +341,7 @@ struct Tally {
     journeys: u64,
     items: u64,
     items_in_small_journeys: u64,
+    items_in_unsure_journeys: u64,
     items_without_terms: u64,
     items_beyond_history: u64,
     /// Naming jobs: a run that knows fewer in the naming queue has lost some.
@@ -354,6 +356,7 @@ impl Tally {
         self.journeys += journeys.len() as u64;
         self.items += extraction.items;
         self.items_in_small_journeys += extraction.items_in_small_journeys;
+        self.items_in_unsure_journeys += extraction.items_in_unsure_journeys;
         self.items_without_terms += extraction.items_without_terms;
         self.items_beyond_history += extraction.items_beyond_history;
     }
@@ -367,6 +370,7 @@ impl Tally {
             ("journeys", self.journeys),
             ("items", self.items),
             ("items_in_small_journeys", self.items_in_small_journeys),
+            ("items_in_unsure_journeys", self.items_in_unsure_journeys),
             ("items_without_terms", self.items_without_terms),
             ("items_beyond_history", self.items_beyond_history),
             ("naming_queued", self.naming_queued),

@@ -53,12 +53,19 @@ pub struct MethodArgs {
     /// Whether an item joins the nearest journey or every one that is near enough
     #[arg(long, value_enum)]
     pub assign: Option<AssignArg>,
-    /// Least cosine at which two journeys become one (refined)
-    #[arg(long, value_name = "COSINE")]
+    /// Mean cosine from which journeys become one, as a share of what an item has in common with all
+    /// others of its history (refined)
+    #[arg(long, value_name = "SHARE")]
     pub merge: Option<f32>,
     /// Drop journeys of this many items or fewer
     #[arg(long, value_name = "N")]
     pub drop_at_most: Option<u32>,
+    /// Drop journeys whose items are about one thing with less than this chance
+    #[arg(long, value_name = "CHANCE")]
+    pub least_confidence: Option<f32>,
+    /// Days in which what somebody did loses half of its weight; it keeps it when this is not given
+    #[arg(long, value_name = "DAYS")]
+    pub half_life_days: Option<f32>,
 }
 
 /// Which algorithm.
@@ -99,6 +106,8 @@ impl MethodArgs {
                 self.merge.or(base.merge)
             },
             drop_at_most: self.drop_at_most.unwrap_or(base.drop_at_most),
+            least_confidence: self.least_confidence.unwrap_or(base.least_confidence),
+            half_life_days: self.half_life_days.or(base.half_life_days),
             ..base
         }
     }

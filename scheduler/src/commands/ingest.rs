@@ -100,7 +100,8 @@ fn title(phase: Phase) -> &'static str {
     match phase {
         Phase::Items => "reading items",
         Phase::Terms => "counting terms",
-        Phase::Catalogue => "writing the catalogue",
+        Phase::Catalogue => "finding the terms of items",
+        Phase::Related => "adding related terms",
         Phase::Interactions => "reading interactions",
         Phase::Windows => "cutting windows",
         Phase::Shards => "writing shards",

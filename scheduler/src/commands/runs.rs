@@ -355,10 +355,11 @@ fn print_status(status: &RunStatus, output: Output) -> Result<()> {
         count("users_newer")
     );
     println!(
-        "  items      {}: {} in journeys too small to keep, {} without terms, {} beyond the \
-         longest history",
+        "  items      {}: {} in journeys too small to keep, {} in unsure ones, {} without terms, \
+         {} beyond the longest history",
         count("items"),
         count("items_in_small_journeys"),
+        count("items_in_unsure_journeys"),
         count("items_without_terms"),
         count("items_beyond_history")
     );

@@ -37,7 +37,15 @@ pub async fn show(
 /// Prints a user's journeys for people.
 pub fn print_user(user: &str, found: &UserJourneys) {
     let plural = if found.journeys.len() == 1 { "" } else { "s" };
-    println!("{}: {} journey{plural}", plain(user), found.journeys.len());
+    let merged = match found.meta.merge_threshold {
+        Some(threshold) => format!(", merged from a mean cosine of {threshold}"),
+        None => String::new(),
+    };
+    println!(
+        "{}: {} journey{plural}{merged}",
+        plain(user),
+        found.journeys.len()
+    );
     for journey in &found.journeys {
         print_journey(journey);
     }
@@ -65,11 +73,12 @@ fn print_journey(journey: &Journey) {
         journey.name_source.as_str()
     );
     println!(
-        "    {} items, {} to {}, {:.0} % of the history, {duration}, {activity}",
+        "    {} items, {} to {}, {:.0} % of the history, {:.0} % sure, {duration}, {activity}",
         journey.size,
         date(journey.first),
         date(journey.last),
-        journey.strength * 100.0
+        journey.strength * 100.0,
+        journey.confidence * 100.0
     );
     println!("    terms: {}", plain(&terms.join(", ")));
     for title in &journey.titles {

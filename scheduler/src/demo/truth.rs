@@ -71,6 +71,8 @@ mod tests {
                 .collect(),
             size: items.len() as u32,
             strength: 0.0,
+            confidence: 1.0,
+            rank: 1,
             first: Timestamp::UNIX_EPOCH,
             last: Timestamp::UNIX_EPOCH,
             stage: Stage {

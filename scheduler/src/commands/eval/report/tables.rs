@@ -296,7 +296,7 @@ pub fn of_users(datasets: &[(String, UserFigures)]) -> Table {
 /// Whether journeys tell what comes next.
 pub fn of_next(datasets: &[(String, NextItem)]) -> Table {
     let about = "Of each user the last items are held out, and each is ranked among items that the user \
-                 never came to. Means over users, and half of the 95 % interval; the lead of journeys is \
+                 never came to. Means over users, and half of the 95 % interval; leads are \
                  taken user by user. Joins: how often such an item is near enough to a journey to join it, \
                  and how often one of the others is.";
     let headings = [
@@ -307,13 +307,13 @@ pub fn of_next(datasets: &[(String, NextItem)]) -> Table {
         "ranked by",
         "recall@10",
         "nDCG@10",
-        "lead of journeys",
+        "lead over the whole history",
     ];
     let mut table = Table::new("The next item", about, &headings);
     for (name, figures) in datasets {
         for ranking in &figures.rankings {
             let lead = match ranking.by {
-                RankedBy::Journeys => String::new(),
+                RankedBy::History => String::new(),
                 _ => signed(ranking.recall_lead),
             };
             table.rows.push(vec![

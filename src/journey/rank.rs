@@ -1,0 +1,96 @@
+//! In which order journeys are worth showing.
+
+use super::index::JourneyIndex;
+use super::sum::Sum;
+use super::vectors::ItemVectors;
+
+/// What a journey's worth is multiplied by for each similar one that stands above it: a list of
+/// variations on one interest gives way to others little by little. The factor is that of Pinterest's
+/// user journeys (2025).
+const PENALTY: f64 = 0.95;
+
+/// Cosine from which two journeys are similar.
+const SIMILAR: f64 = 0.25;
+
+/// Ranks journeys; its memory is used again for the next user.
+#[derive(Debug, Default)]
+pub(super) struct Ranker {
+    index: JourneyIndex,
+    sum: Sum,
+}
+
+impl Ranker {
+    /// The rank of each journey, from 1: the one that is worth most first (ties: the older), where each
+    /// loses by the similar ones above it.
+    pub fn ranks(&mut self, items: &ItemVectors, journeys: &[Vec<u32>], worth: &[f64]) -> Vec<u32> {
+        self.index.clear(items.vocabulary());
+        for members in journeys {
+            self.sum.of(items, members);
+            self.index.open(self.sum.iter());
+        }
+        let mut worth = worth.to_vec();
+        let mut ranks = vec![0; journeys.len()];
+        for rank in 1..=journeys.len() as u32 {
+            let left = (0..journeys.len()).filter(|&at| ranks[at] == 0);
+            // Of equals the first, which `max_by` would not take.
+            let Some(best) =
+                left.reduce(|best, at| if worth[at] > worth[best] { at } else { best })
+            else {
+                break;
+            };
+            ranks[best] = rank;
+            let norm = self.sum.of(items, &journeys[best]);
+            for (other, dot, square) in self.index.dots(self.sum.iter()) {
+                if dot / (norm * square.sqrt()) >= SIMILAR {
+                    worth[other as usize] *= PENALTY;
+                }
+            }
+        }
+        ranks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ranks of journeys of one item each: the terms of the item, and what the journey is worth.
+    fn ranks(journeys: &[(&[(u32, f32)], f64)]) -> Vec<u32> {
+        let mut items = ItemVectors::default();
+        for (terms, _) in journeys {
+            items.push(terms.iter().copied());
+        }
+        let members: Vec<Vec<u32>> = (0..journeys.len() as u32).map(|item| vec![item]).collect();
+        let worth: Vec<f64> = journeys.iter().map(|&(_, worth)| worth).collect();
+        Ranker::default().ranks(&items, &members, &worth)
+    }
+
+    #[test]
+    fn the_journey_worth_most_comes_first_and_of_equals_the_older() {
+        let [a, b, c] = [[(0, 1.0)], [(1, 1.0)], [(2, 1.0)]];
+        assert_eq!(ranks(&[(&a, 0.1), (&b, 0.3), (&c, 0.1)]), [2, 1, 3]);
+        assert!(ranks(&[]).is_empty());
+    }
+
+    #[test]
+    fn each_similar_journey_above_it_costs_a_journey_one_in_twenty() {
+        let (bread, chess) = ([(0, 1.0)], [(1, 1.0)]);
+        // Behind two of bread, a third one is worth 0.9025 times as much as alone.
+        let third = |worth| ranks(&[(&bread, 1.0), (&bread, 1.0), (&bread, worth), (&chess, 0.5)]);
+        assert_eq!(third(0.5 / 0.9025 + 0.001), [1, 2, 3, 4]);
+        assert_eq!(third(0.5 / 0.9025 - 0.001), [1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn journeys_that_share_little_cost_each_other_nothing() {
+        let (bread, chess) = ([(0, 1.0)], [(1, 1.0)]);
+        let near = [(0, 0.3), (2, 0.954)];
+        let far = [(0, 0.2), (2, 0.98)];
+        for (other, ranked) in [(near, [1, 3, 2]), (far, [1, 2, 3])] {
+            assert_eq!(
+                ranks(&[(&bread, 1.0), (&other, 0.51), (&chess, 0.5)]),
+                ranked
+            );
+        }
+    }
+}
