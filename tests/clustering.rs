@@ -59,6 +59,13 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
     let cohesion = mean_product(&with_terms, &with_terms, items)
         * (with_terms.len().saturating_sub(1) as f64).min(200.0);
     let threshold = params.merge.map(|share| f64::from(share) * cohesion);
+    let walk: Vec<u32> = with_terms
+        .iter()
+        .map(|item| {
+            let mut journeys = journeys.iter();
+            journeys.position(|members| members.contains(item)).unwrap() as u32
+        })
+        .collect();
     if let Some(threshold) = threshold {
         loop {
             let closest: Vec<Option<(f64, usize)>> = (0..journeys.len())
@@ -159,6 +166,7 @@ fn reference(items: &[Dense], params: &JourneyParams) -> Option<Clusters> {
         small,
         without_terms: without_terms.collect(),
         merge_threshold: threshold,
+        walk,
     })
 }
 

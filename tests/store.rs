@@ -52,6 +52,7 @@ fn result(
         dataset: "d".into(),
         parameters: "p".into(),
         merge_threshold: None,
+        exploration: None,
         written_at: Timestamp::UNIX_EPOCH,
     };
     UserResult {

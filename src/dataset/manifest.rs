@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{DatasetError, MANIFEST_FILE, Storage};
+use crate::journey::Exploration;
 use crate::terms::SalienceParams;
 
 /// The format of datasets that this build writes and reads.
@@ -43,6 +44,9 @@ pub struct Manifest {
     pub window: Option<u64>,
     /// How terms were weighed.
     pub salience: SalienceParams,
+    /// What its histories say about taking up something new, if they say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploration: Option<Exploration>,
     /// How much there is.
     pub counts: Counts,
     /// The catalogue file.

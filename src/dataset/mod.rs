@@ -26,6 +26,7 @@ pub use manifest::{
     ColumnMap, Counts, FORMAT, FileSummary, InputPlace, Manifest, ShardIndex, ShardSummary,
     sha256_of_file, user_hash,
 };
+pub(crate) use shard::decode as decode_shard;
 pub use shard::{ShardWriter, WrittenShard};
 pub use storage::Storage;
 pub(crate) use storage::{local_folder, open_store};

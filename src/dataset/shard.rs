@@ -143,7 +143,7 @@ impl ShardWriter {
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(super) fn decode(bytes: Bytes, items: usize) -> Result<Vec<History>, String> {
+pub(crate) fn decode(bytes: Bytes, items: usize) -> Result<Vec<History>, String> {
     let text = |error: ParquetError| error.to_string();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(text)?;
     if reader.schema().fields() != SCHEMA.fields() {

@@ -13,6 +13,7 @@
 mod agreement;
 mod clusterer;
 mod estimate;
+mod exploration;
 mod folder;
 mod method;
 mod mixes;
@@ -23,6 +24,7 @@ mod users;
 
 pub use agreement::{Agreement, adjusted_rand_index};
 pub use estimate::Estimate;
+pub use exploration::ExplorationFigures;
 pub use folder::{EvaluationError, Folder, Found, Header, MethodHeader, SourceHeader, file_name};
 pub use method::{Method, Parameters, Prepared, find, methods};
 pub use mixes::{Difficulty, Half, Mix, MixOptions};

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::agreement::adjusted_rand_index;
+use super::clusterer::Clusterer;
 use super::estimate::Estimate;
+use super::exploration::ExplorationFigures;
 use crate::catalogue::Catalogue;
 use crate::history::History;
 use crate::journey::{
@@ -88,6 +90,8 @@ pub struct UserFigures {
     /// Adjusted Rand index of the grouping with that of the same items in random order, over the items
     /// that are in a journey of either.
     pub in_any_order: Estimate,
+    /// Of all users, whatever the number of their items.
+    pub exploration: Option<ExplorationFigures>,
 }
 
 impl UserFigures {
@@ -124,7 +128,11 @@ impl UserFigures {
             }
             found.add(extraction, &before.journeys);
         }
-        found.figures()
+        let mut clusterer = Clusterer::new(catalogue, parameters);
+        UserFigures {
+            exploration: ExplorationFigures::of(histories, &mut clusterer),
+            ..found.figures()
+        }
     }
 }
 
@@ -197,6 +205,7 @@ impl Collected {
             ids_kept: Estimate::of(&self.ids_kept),
             members_kept: Estimate::of(&self.members_kept),
             in_any_order: Estimate::of(&self.in_any_order),
+            exploration: None,
         }
     }
 }

@@ -5,11 +5,13 @@
 //! 3. Interactions are read, their items looked up in the catalogue (mapped, not loaded), and
 //!    sorted by (hash of the user, user, time, item).
 //! 4. The sorted stream is cut into shards where one user ends and the next begins.
+//! 5. From some of the shards it is learned who is about to take up something new.
 //!
 //! What a row lacks to be taken goes to the rejects file; nothing is dropped without a count.
 
 mod cell;
 mod error;
+mod exploration;
 mod interactions;
 mod items;
 mod json_rows;

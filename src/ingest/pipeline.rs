@@ -12,7 +12,7 @@ use super::rejects::{InputKind, Position, Rejects};
 use super::rows::{RowReader, Taken};
 use super::source::Source;
 use super::staging::Staging;
-use super::{IngestError, IngestOptions, IngestProgress, interactions, items, shards};
+use super::{IngestError, IngestOptions, IngestProgress, exploration, interactions, items, shards};
 use crate::dataset::{
     CATALOGUE_FILE, Counts, FORMAT, FileSummary, MANIFEST_FILE, Manifest, REJECTS_FILE,
     SHARDS_FOLDER,
@@ -55,6 +55,7 @@ pub(super) fn run(
     let sorted = interactions::sort(&ingest, &interaction_sources, &mut rejects)?;
     let shards = shards::cut(&ingest, sorted, &mut rejects, &mut counts)?;
     (counts.rows, counts.rejects) = rejects.finish()?;
+    let exploration = exploration::learn(&ingest, &shards)?;
 
     let summary = |name: &str| {
         let path = folder.join(name);
@@ -69,6 +70,7 @@ pub(super) fn run(
         mapping: options.fields.columns().clone(),
         window: options.window.map(|window| window as u64),
         salience: options.salience.clone(),
+        exploration,
         counts,
         catalogue: summary(CATALOGUE_FILE)?,
         shards,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::describe::{Describer, Fading, rounded};
+use super::exploration::Exploration;
 use super::identity::Members;
 use super::rank::Ranker;
 use super::sum::Sum;
@@ -17,6 +18,7 @@ pub struct Extractor {
     catalogue: Arc<Catalogue>,
     params: JourneyParams,
     fading: Fading,
+    exploration: Option<Exploration>,
     vectors: ItemVectors,
     icpc: Icpc,
     ranker: Ranker,
@@ -41,6 +43,8 @@ pub struct Extraction {
     /// The mean cosine from which two single items became one journey; none where journeys are not
     /// merged.
     pub merge_threshold: Option<f32>,
+    /// The chance that the next item opens a journey; none where nothing tells.
+    pub exploration: Option<f32>,
     /// Items that were not looked at, because the user came to as many others later.
     pub items_beyond_history: u64,
 }
@@ -56,10 +60,20 @@ impl Extractor {
                 as_of,
                 half_life_days: params.half_life_days,
             },
+            exploration: None,
             vectors: ItemVectors::default(),
             icpc: Icpc::default(),
             ranker: Ranker::default(),
             sum: Sum::default(),
+        }
+    }
+
+    /// Says of every history, too, how likely its next item opens a journey.
+    #[must_use]
+    pub fn with_exploration(self, exploration: Option<Exploration>) -> Extractor {
+        Extractor {
+            exploration,
+            ..self
         }
     }
 
@@ -118,6 +132,10 @@ impl Extractor {
             ),
             items_in_unsure_journeys: in_none_of(&clusters.unsure, &[&clusters.journeys]),
             merge_threshold: clusters.merge_threshold.map(rounded),
+            exploration: self
+                .exploration
+                .filter(|_| !clusters.walk.is_empty())
+                .map(|exploration| rounded(exploration.chance(&clusters.walk))),
             items_without_terms: clusters.without_terms.len() as u64,
             items_beyond_history: (items - visits.len()) as u64,
         }

@@ -44,6 +44,9 @@ pub struct Clusters {
     /// The mean cosine from which two single items became one journey; none where nothing was merged
     /// by choice.
     pub merge_threshold: Option<f64>,
+    /// In the order of the items with terms, the journey that each joined or opened when it came (the
+    /// oldest of several), before anything was merged or moved.
+    pub walk: Vec<u32>,
 }
 
 /// Memory of the clustering, used again for every user.
@@ -66,6 +69,7 @@ impl Icpc {
             .filter(|&item| items.get(item).is_empty())
             .collect();
         let mut journeys = self.walk(items, params);
+        let walk = homes(items, &journeys);
         let history = self.history(items);
         let merge_threshold = params
             .merge
@@ -84,6 +88,7 @@ impl Icpc {
         let mut found = Clusters {
             without_terms,
             merge_threshold,
+            walk,
             ..Clusters::default()
         };
         for members in journeys {
@@ -276,6 +281,19 @@ impl Icpc {
         moved.retain(|members| !members.is_empty());
         moved
     }
+}
+
+/// The oldest journey of each item that has terms.
+fn homes(items: &ItemVectors, journeys: &[Vec<u32>]) -> Vec<u32> {
+    let mut homes = vec![u32::MAX; items.len()];
+    for (journey, members) in (0..).zip(journeys) {
+        for &item in members {
+            let home = &mut homes[item as usize];
+            *home = journey.min(*home);
+        }
+    }
+    homes.retain(|&home| home != u32::MAX);
+    homes
 }
 
 /// What the items of a history have in common.

@@ -6,6 +6,7 @@
 
 mod confidence;
 mod describe;
+mod exploration;
 mod extractor;
 mod icpc;
 mod identity;
@@ -19,6 +20,7 @@ mod vectors;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use exploration::Exploration;
 pub use extractor::{Extraction, Extractor};
 pub use icpc::{Clusters, Icpc};
 pub use identity::{Members, keep_identity};

@@ -39,6 +39,10 @@ pub struct Meta {
     /// where they are not merged, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_threshold: Option<f32>,
+    /// The chance that what the user does next opens a new journey; none where the dataset's histories
+    /// do not say, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploration: Option<f32>,
     /// When the journeys were written.
     pub written_at: Timestamp,
 }

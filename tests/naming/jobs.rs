@@ -27,6 +27,7 @@ async fn naming_job(redis: &Redis, namer: Namer, terms: &[&str]) -> (Queue, Nami
         dataset: "0".into(),
         parameters: "0".into(),
         merge_threshold: None,
+        exploration: None,
         written_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let result = UserResult {

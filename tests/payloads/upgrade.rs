@@ -130,6 +130,7 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
             dataset: manifest.id.clone(),
             parameters: String::new(),
             merge_threshold: None,
+            exploration: None,
             written_at: jiff::Timestamp::UNIX_EPOCH,
         };
         let result = UserResult {

@@ -146,6 +146,7 @@ impl ExtractionWorker {
                         dataset: job.dataset_id.clone(),
                         parameters: parameters.clone(),
                         merge_threshold: found[at].extraction.merge_threshold,
+                        exploration: found[at].extraction.exploration,
                         written_at: now(),
                     };
                     UserResult {
@@ -268,7 +269,9 @@ impl Work for ExtractionWorker {
         let as_of = dataset.manifest().counts.last_timestamp;
         let catalogue = dataset.catalogue().clone();
         let (params, halt) = (job.params, stop.clone());
-        let extractor = move || Extractor::new(catalogue.clone(), params, as_of);
+        let exploration = dataset.manifest().exploration;
+        let extractor =
+            move || Extractor::new(catalogue.clone(), params, as_of).with_exploration(exploration);
         let found = tokio::task::spawn_blocking(move || extract(histories, extractor, &halt))
             .await
             .map_err(|error| {

@@ -2,14 +2,23 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
+use serde::Serialize;
 use sojourn::journey::{Journey, StageActivity, StageDuration};
 use sojourn::settings::RedisArgs;
-use sojourn::store::{JourneyReader, UserJourneys};
+use sojourn::store::{JourneyReader, Meta, UserJourneys};
 use sojourn_scheduler::cli::LocalArgs;
 use sojourn_scheduler::code::CommandError;
 
 use super::session::Session;
 use super::{Done, Output};
+
+/// What machines get.
+#[derive(Serialize)]
+struct Shown<'a> {
+    user: &'a str,
+    meta: &'a Meta,
+    journeys: &'a [Journey],
+}
 
 pub async fn show(
     redis: &RedisArgs,
@@ -24,10 +33,12 @@ pub async fn show(
         return Err(CommandError::NoResults(user.into()).into());
     };
     if output.json {
-        println!(
-            "{}",
-            serde_json::json!({"user": user, "meta": found.meta, "journeys": found.journeys})
-        );
+        let shown = Shown {
+            user,
+            meta: &found.meta,
+            journeys: &found.journeys,
+        };
+        println!("{}", serde_json::to_string(&shown)?);
     } else {
         print_user(user, &found);
     }
@@ -41,8 +52,12 @@ pub fn print_user(user: &str, found: &UserJourneys) {
         Some(threshold) => format!(", merged from a mean cosine of {threshold}"),
         None => String::new(),
     };
+    let exploration = match found.meta.exploration {
+        Some(chance) => format!(", {:.0} % likely to take up another next", 100.0 * chance),
+        None => String::new(),
+    };
     println!(
-        "{}: {} journey{plural}{merged}",
+        "{}: {} journey{plural}{merged}{exploration}",
         plain(user),
         found.journeys.len()
     );

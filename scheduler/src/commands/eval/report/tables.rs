@@ -1,8 +1,8 @@
 //! The tables of a report.
 
 use sojourn::evaluation::{
-    Cell, Difficulty, Estimate, MethodSummary, NextItem, OURS, RankedBy, Spread, Summary,
-    UserFigures,
+    Cell, Difficulty, Estimate, ExplorationFigures, MethodSummary, NextItem, OURS, RankedBy,
+    Spread, Summary, UserFigures,
 };
 
 use super::table::Table;
@@ -251,7 +251,9 @@ fn speed(summary: &Summary) -> Table {
 pub fn of_users(datasets: &[(String, UserFigures)]) -> Table {
     let about = "Users with enough items. Spreads are the tenth, the median and the ninetieth of a \
                  hundred. Ids and members kept: from the journeys of the first 80 % of the interactions \
-                 to those of all; members, and any order, as an adjusted Rand index.";
+                 to those of all; members, and any order, as an adjusted Rand index. Takes up: of all users, how \
+                 many of the items open a journey; AUC: how well it is told which do, learned from half of \
+                 the users and tried on the others, by the regression and by the share of those before.";
     let headings = [
         "dataset",
         "users",
@@ -268,10 +270,16 @@ pub fn of_users(datasets: &[(String, UserFigures)]) -> Table {
         "ids kept",
         "members kept",
         "any order",
+        "takes up %",
+        "AUC",
+        "AUC of share",
     ];
     let mut table = Table::new("Real users", about, &headings);
     for (name, figures) in datasets {
         let percent = |share: f64| format!("{:.0}", 100.0 * share);
+        let exploration = |say: &dyn Fn(&ExplorationFigures) -> String| {
+            figures.exploration.as_ref().map_or_else(String::new, say)
+        };
         table.rows.push(vec![
             name.clone(),
             figures.users.to_string(),
@@ -288,6 +296,9 @@ pub fn of_users(datasets: &[(String, UserFigures)]) -> Table {
             estimate(figures.ids_kept),
             estimate(figures.members_kept),
             estimate(figures.in_any_order),
+            exploration(&|figures| percent(figures.opened)),
+            exploration(&|figures| format!("{:.3}", figures.auc)),
+            exploration(&|figures| format!("{:.3}", figures.auc_of_share)),
         ]);
     }
     table
