@@ -24,12 +24,7 @@ impl Clusterer<'_> {
 
     /// The journeys in a history of these items, in time order, as positions.
     pub(super) fn cluster(&mut self, items: &[ItemIndex]) -> Clusters {
-        self.vectors.clear();
-        for &item in items {
-            let terms = self.catalogue.terms(item);
-            self.vectors
-                .push(terms.map(|(term, weight)| (term.0, weight)));
-        }
+        self.vectors.fill(self.catalogue, items.iter().copied());
         self.icpc.cluster(&self.vectors, &self.parameters)
     }
 }

@@ -34,11 +34,9 @@ pub(super) fn learn(
             .map_err(|reason| IngestError::write(&path, std::io::Error::other(reason)))?;
         for history in histories {
             let visits = history.visits();
-            vectors.clear();
-            for visit in visits.iter().take(parameters.max_history as usize) {
-                let terms = catalogue.terms(visit.item);
-                vectors.push(terms.map(|(term, weight)| (term.0, weight)));
-            }
+            let most = parameters.max_history as usize;
+            let visited = visits.iter().map(|visit| visit.item).take(most);
+            vectors.fill(&catalogue, visited);
             walks.push(icpc.cluster(&vectors, &parameters).walk);
         }
     }

@@ -85,14 +85,8 @@ impl Extractor {
         let fading = self.fading;
         let total_weight = visits.iter().map(|visit| fading.weight(visit)).sum();
         keep_latest(&mut visits, self.params.max_history as usize);
-        self.vectors.clear();
-        for visit in &visits {
-            self.vectors.push(
-                self.catalogue
-                    .terms(visit.item)
-                    .map(|(term, w)| (term.0, w)),
-            );
-        }
+        let visited = visits.iter().map(|visit| visit.item);
+        self.vectors.fill(&self.catalogue, visited);
         let clusters = self.icpc.cluster(&self.vectors, &self.params);
         let describer = Describer {
             catalogue: &self.catalogue,
@@ -146,18 +140,14 @@ impl Extractor {
     /// The journey that has all of these items, as of somebody who came to each once, and surely. `None` if none
     /// of them has a term.
     pub fn describe(&mut self, items: &[ItemIndex]) -> Option<Journey> {
-        let mut visits: Vec<Visit> = Vec::new();
-        self.vectors.clear();
-        for &item in items {
-            let terms = self.catalogue.terms(item).map(|(term, w)| (term.0, w));
-            self.vectors.push(terms);
-            visits.push(Visit {
-                item,
-                first: 0,
-                last: 0,
-                weight: 1.0,
-            });
-        }
+        let visit = |&item: &ItemIndex| Visit {
+            item,
+            first: 0,
+            last: 0,
+            weight: 1.0,
+        };
+        let visits: Vec<Visit> = items.iter().map(visit).collect();
+        self.vectors.fill(&self.catalogue, items.iter().copied());
         let members = 0..visits.len() as u32;
         let members: Vec<u32> = members
             .filter(|&member| !self.vectors.get(member).is_empty())

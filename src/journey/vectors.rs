@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::catalogue::Catalogue;
+use crate::item::ItemIndex;
+
 /// Sparse vectors, one after the other.
 ///
 /// Terms are renumbered 0, 1, 2, ... in the order in which they are first met, so that whatever is
@@ -51,6 +54,15 @@ impl<'a> Vector<'a> {
 }
 
 impl ItemVectors {
+    /// Holds the vectors of these items of a catalogue, in this order, and nothing else.
+    pub fn fill(&mut self, catalogue: &Catalogue, items: impl IntoIterator<Item = ItemIndex>) {
+        self.clear();
+        for item in items {
+            let terms = catalogue.terms(item);
+            self.push(terms.map(|(term, weight)| (term.0, weight)));
+        }
+    }
+
     /// Forgets the vectors, keeps the memory.
     pub fn clear(&mut self) {
         self.local.clear();

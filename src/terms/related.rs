@@ -17,7 +17,7 @@ use crate::external_sort::{ScratchFiles, damaged, io_error, sorter};
 
 /// Items whose pairs of terms are counted, evenly spaced over the catalogue: what goes together in
 /// ten million items shows in these, and the time and the memory are bounded.
-const MOST_ITEMS: u64 = 1 << 18;
+const MOST_ITEMS: u64 = 1 << 17;
 
 /// Memory for sorting pairs: they are as good as sorted in a few files.
 const SORT_BYTES: usize = 16 << 20;
