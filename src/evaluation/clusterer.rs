@@ -27,4 +27,10 @@ impl Clusterer<'_> {
         self.vectors.fill(self.catalogue, items.iter().copied());
         self.icpc.cluster(&self.vectors, &self.parameters)
     }
+
+    /// The walk through such a history alone, see [`Clusters::walk`].
+    pub(super) fn walk(&mut self, items: &[ItemIndex]) -> Vec<u32> {
+        self.vectors.fill(self.catalogue, items.iter().copied());
+        self.icpc.walk(&self.vectors, &self.parameters)
+    }
 }

@@ -37,7 +37,7 @@ pub(super) fn learn(
             let most = parameters.max_history as usize;
             let visited = visits.iter().map(|visit| visit.item).take(most);
             vectors.fill(&catalogue, visited);
-            walks.push(icpc.cluster(&vectors, &parameters).walk);
+            walks.push(icpc.walk(&vectors, &parameters));
         }
     }
     Ok(Exploration::learned(&walks))

@@ -137,8 +137,8 @@ impl Extractor {
 }
 
 impl Extractor {
-    /// The journey that has all of these items, as of somebody who came to each once, and surely. `None` if none
-    /// of them has a term.
+    /// The journey that has all of these items, as of somebody who came to each once, and surely.
+    /// `None` if none of them has a term.
     pub fn describe(&mut self, items: &[ItemIndex]) -> Option<Journey> {
         let visit = |&item: &ItemIndex| Visit {
             item,

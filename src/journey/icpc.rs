@@ -68,7 +68,7 @@ impl Icpc {
         let without_terms = (0..items.len() as u32)
             .filter(|&item| items.get(item).is_empty())
             .collect();
-        let mut journeys = self.walk(items, params);
+        let mut journeys = self.open(items, params);
         let walk = homes(items, &journeys);
         let history = self.history(items);
         let merge_threshold = params
@@ -113,35 +113,34 @@ impl Icpc {
             .filter(|&item| !items.get(item).is_empty())
             .collect();
         let norm = self.whole.of(items, &with_terms);
-        let own: f64 = with_terms
-            .iter()
-            .map(|&item| items.get(item).square())
-            .sum();
         History {
             items: with_terms.len() as f64,
-            // Of |S|^2 the products of different items. What is left where there are none is
-            // rounding.
-            products: (norm * norm - own).max(0.0),
+            products: products(items, &with_terms, norm),
         }
     }
 
     /// What a journey looks like beside the rest of the history.
     fn evidence(&mut self, items: &ItemVectors, members: &[u32], history: History) -> Evidence {
         let norm = self.sum.of(items, members);
-        let own: f64 = members.iter().map(|&item| items.get(item).square()).sum();
         let size = members.len() as f64;
         let mean = |products: f64, pairs: f64| (products / pairs.max(1.0)).max(0.0);
         let others = history.items - size;
         Evidence {
             items: size,
             of: history.items,
-            within: mean(norm * norm - own, size * (size - 1.0)),
+            within: mean(products(items, members, norm), size * (size - 1.0)),
             across: mean(self.sum.product(&self.whole) - norm * norm, size * others),
         }
     }
 
+    /// [`Clusters::walk`] alone, for the time of the plain algorithm.
+    pub fn walk(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<u32> {
+        let journeys = self.open(items, params);
+        homes(items, &journeys)
+    }
+
     /// The plain algorithm.
-    fn walk(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<Vec<u32>> {
+    fn open(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<Vec<u32>> {
         self.index.clear(items.vocabulary());
         let mut journeys: Vec<Vec<u32>> = Vec::new();
         let mut joined: Vec<u32> = Vec::new();
@@ -283,6 +282,13 @@ impl Icpc {
     }
 }
 
+/// The sum of the products of each member and each other one, where the sum of all has this norm: of
+/// `|S|^2` the products of different members. What is left where there are none is rounding.
+fn products(items: &ItemVectors, members: &[u32], norm: f64) -> f64 {
+    let own: f64 = members.iter().map(|&item| items.get(item).square()).sum();
+    (norm * norm - own).max(0.0)
+}
+
 /// The oldest journey of each item that has terms.
 fn homes(items: &ItemVectors, journeys: &[Vec<u32>]) -> Vec<u32> {
     let mut homes = vec![u32::MAX; items.len()];
@@ -391,7 +397,7 @@ mod tests {
     fn cost(items: &ItemVectors, threshold: f64) -> (u32, u64, Vec<Vec<u32>>) {
         let params = JourneyParams::default();
         let mut icpc = Icpc::default();
-        let mut journeys = icpc.walk(items, &params);
+        let mut journeys = icpc.open(items, &params);
         let mut rounds = 1;
         while icpc.merge(items, &mut journeys, threshold) {
             rounds += 1;

@@ -1,6 +1,7 @@
 //! What the command lines of all processes have in common: Redis, the settings file, how a process
 //! says how it is, and how it starts, logs, and is asked to stop.
 
+mod cache;
 mod error;
 mod fallback;
 mod file;
@@ -13,6 +14,7 @@ mod redis;
 mod values;
 
 pub use self::redis::RedisArgs;
+pub use cache::CacheArgs;
 pub use error::SettingsError;
 pub use fallback::FallbackArgs;
 pub use file::parse;

@@ -4,14 +4,15 @@
 //! stand beside "actor" and "director". A vector that has a little of what its terms go together
 //! with meets others half way.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::io;
 use std::path::Path;
 
-use grenad::{MergeFunction, Sorter};
+use grenad::Sorter;
 
 use super::salience::npmi;
+use super::spill::Sum;
+use super::tally::Count;
 use super::{SalienceParams, TermId, TermVector};
 use crate::external_sort::{ScratchFiles, damaged, io_error, sorter};
 
@@ -63,13 +64,16 @@ impl RelatedCounter {
         self.counted += 1;
         let mut terms: Vec<u32> = terms.map(|term| term.0).collect();
         terms.sort_unstable();
+        let once = Count {
+            items: 1,
+            case_tells: 0,
+        };
+        let once = once.to_bytes();
         for (at, &first) in terms.iter().enumerate() {
             self.frequencies[first as usize] += 1;
             for &second in &terms[at + 1..] {
                 let key = (u64::from(first) << 32 | u64::from(second)).to_be_bytes();
-                self.sorter
-                    .insert(key, 1_u32.to_le_bytes())
-                    .map_err(io_error)?;
+                self.sorter.insert(key, once).map_err(io_error)?;
             }
         }
         Ok(())
@@ -82,7 +86,7 @@ impl RelatedCounter {
         let mut pairs = self.sorter.into_stream_merger_iter().map_err(io_error)?;
         while let Some((key, count)) = pairs.next().map_err(io_error)? {
             let key = u64::from_be_bytes(key.try_into().map_err(|_| damaged())?);
-            let together = count_of(count)?;
+            let together = Count::from_bytes(count).ok_or_else(damaged)?.items;
             if together < FEWEST_TOGETHER {
                 continue;
             }
@@ -193,25 +197,6 @@ fn sum_up(weights: &mut Vec<(TermId, f64)>) {
         }
         same
     });
-}
-
-/// Sums up the counts of equal pairs.
-struct Sum;
-
-impl MergeFunction for Sum {
-    type Error = io::Error;
-
-    fn merge<'a>(&self, _: &[u8], counts: &[Cow<'a, [u8]>]) -> io::Result<Cow<'a, [u8]>> {
-        let mut sum = 0_u32;
-        for count in counts {
-            sum = sum.saturating_add(count_of(count)?);
-        }
-        Ok(Cow::Owned(sum.to_le_bytes().to_vec()))
-    }
-}
-
-fn count_of(bytes: &[u8]) -> io::Result<u32> {
-    Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| damaged())?))
 }
 
 #[cfg(test)]

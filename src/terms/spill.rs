@@ -41,7 +41,7 @@ impl Spill {
 }
 
 /// Sums up the counts of equal keys.
-struct Sum;
+pub(super) struct Sum;
 
 impl MergeFunction for Sum {
     type Error = io::Error;

@@ -13,7 +13,8 @@ use sojourn::naming::{
 };
 use sojourn::queue::{Consumer, ConsumerOptions, Kind, Lane, Queues, RetryPolicy, Work};
 use sojourn::settings::{
-    self, FallbackArgs, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError, SharingArgs,
+    self, CacheArgs, FallbackArgs, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError,
+    SharingArgs,
 };
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
@@ -61,14 +62,8 @@ enum Command {
             value_name = "N"
         )]
         concurrency: usize,
-        /// Where catalogues of datasets in object stores are kept
-        #[arg(
-            long,
-            env = "SOJOURN_CACHE",
-            default_value = "/var/tmp/sojourn",
-            value_name = "DIR"
-        )]
-        cache: PathBuf,
+        #[command(flatten)]
+        cache: CacheArgs,
     },
     /// Name new and changed journeys
     Name {
@@ -220,7 +215,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             cache,
         } => {
             let (redis, queues) = connect(&cli.redis).await?;
-            let work = ExtractionWorker::new(&redis, queues.name, cache);
+            let work = ExtractionWorker::new(&redis, queues.name, cache.cache);
             let consumer =
                 Consumer::new(queues.extract, worker.options(Kind::Extract, concurrency));
             consume(&redis, consumer, work, worker.listen, cli.owned).await

@@ -1,10 +1,9 @@
 //! What `sojourn plan` is asked.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use clap::Args;
-use sojourn::settings::{LimitArgs, QuestionArgs, SharingArgs};
+use sojourn::settings::{CacheArgs, LimitArgs, QuestionArgs, SharingArgs};
 
 use super::MethodArgs;
 
@@ -34,14 +33,9 @@ pub struct PlanArgs {
     /// Seed of the choice
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Where catalogues of datasets in object stores are kept
-    #[arg(
-        long,
-        env = "SOJOURN_CACHE",
-        default_value = "/var/tmp/sojourn",
-        value_name = "DIR"
-    )]
-    pub cache: PathBuf,
+    /// Where catalogues are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
     /// How to find journeys.
     #[command(flatten)]
     pub method: MethodArgs,

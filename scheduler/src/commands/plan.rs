@@ -27,7 +27,7 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     let limits = args.limits.options()?;
     let parameters = args.method.parameters();
     parameters.validate()?;
-    let dataset = Dataset::open(&args.dataset, &args.cache).await?;
+    let dataset = Dataset::open(&args.dataset, &args.cache.cache).await?;
     let redis = match &redis.redis {
         Some(_) => Some(redis.connect().await?),
         None => None,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sojourn::evaluation::{Half, file_name};
+use sojourn::settings::CacheArgs;
 
 use crate::cli::{MethodArgs, SalienceArgs};
 
@@ -73,14 +74,9 @@ pub struct EvalDatasetArgs {
     /// Seed of what is chosen at random
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Where catalogues of datasets in object stores are kept
-    #[arg(
-        long,
-        env = "SOJOURN_CACHE",
-        default_value = "/var/tmp/sojourn",
-        value_name = "DIR"
-    )]
-    pub cache: PathBuf,
+    /// Where catalogues are kept.
+    #[command(flatten)]
+    pub cache: CacheArgs,
     /// How to find journeys.
     #[command(flatten)]
     pub method: MethodArgs,

@@ -22,7 +22,7 @@ impl Loaded {
     async fn load(args: &EvalDatasetArgs, output: Output) -> Result<Loaded> {
         let parameters = args.method.parameters();
         parameters.validate()?;
-        let dataset = Dataset::open(&args.dataset, &args.cache).await?;
+        let dataset = Dataset::open(&args.dataset, &args.cache.cache).await?;
         let shards = &dataset.manifest().shards;
         let bar = progress::bar(shards.len() as u64, "shards", output.quiet || output.json);
         let mut histories = Vec::new();
