@@ -1,8 +1,16 @@
 //! Histories: what one user did, in time order.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use crate::item::ItemIndex;
+
+/// How many distinct items of a history are held out to judge by them what was learned from the
+/// others: those that were new last.
+pub const HELD_OUT: NonZeroUsize = NonZeroUsize::new(5).unwrap();
+
+/// Distinct items that a history has to have, for some to be held out.
+pub const LEAST_TO_HOLD_OUT: usize = 20;
 
 /// One interaction of a user with an item.
 #[derive(Clone, Copy, Debug, PartialEq)]

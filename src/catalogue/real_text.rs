@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{Catalogue, CatalogueSummary, CatalogueWriter};
 use crate::item::{Item, ItemIndex};
-use crate::terms::{SalienceParams, VocabularyCounter};
+use crate::terms::{Salience, SalienceParams, VocabularyCounter};
 
 /// What an ingest would hand over at a time.
 const BATCH: usize = 8192;
@@ -102,8 +102,9 @@ fn build(name: &str, items: &[Item]) -> (Catalogue, CatalogueSummary) {
     let vocabulary = counter.finish().expect("room");
     let counted = start.elapsed();
     let path = folder.path().join("catalogue.sjc");
+    let salience = Salience::formula(&params);
     let mut writer =
-        CatalogueWriter::create(&path, &vocabulary, &params, folder.path()).expect("room");
+        CatalogueWriter::create(&path, &vocabulary, &salience, folder.path()).expect("room");
     for batch in items.chunks(BATCH) {
         writer.add(batch).expect("in order");
     }

@@ -12,7 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{HEADER_LENGTH, Header, Section};
 use super::{Catalogue, CatalogueError, CatalogueSummary, CatalogueWriter};
 use crate::item::{Item, ItemIndex};
-use crate::terms::{Analyser, SalienceParams, TermId, TermVector, Vocabulary, VocabularyCounter};
+use crate::terms::{
+    Analyser, Salience, SalienceParams, TermId, TermVector, Vocabulary, VocabularyCounter,
+};
 
 fn item(id: &str, title: &str, description: &str) -> Item {
     Item {
@@ -56,7 +58,8 @@ fn count(items: &[Item], params: &SalienceParams, scratch: &Path) -> Vocabulary 
 fn write(items: &[Item], params: &SalienceParams, folder: &TempDir) -> (PathBuf, CatalogueSummary) {
     let vocabulary = count(items, params, folder.path());
     let path = folder.path().join("catalogue.sjc");
-    let mut writer = CatalogueWriter::create(&path, &vocabulary, params, folder.path())
+    let salience = Salience::formula(params);
+    let mut writer = CatalogueWriter::create(&path, &vocabulary, &salience, folder.path())
         .expect("there is room for scratch files");
     for batch in items.chunks(2) {
         writer.add(batch).expect("the items are in order");
@@ -175,7 +178,11 @@ fn weights_have_unit_norm_fall_and_are_close_to_the_exact_ones() {
     let catalogue = catalogue_of(&garden());
     let analyser = Analyser::new(&params);
     for (position, item) in garden().iter().enumerate() {
-        let exact = TermVector::of(&analyser.analyse(item), &vocabulary, &params);
+        let exact = TermVector::of(
+            &analyser.analyse(item),
+            &vocabulary,
+            &Salience::formula(&params),
+        );
         let stored: Vec<_> = catalogue.terms(ItemIndex(position as u32)).collect();
         assert_eq!(stored.len(), exact.terms().len());
         assert!(stored.windows(2).all(|pair| pair[0].1 >= pair[1].1));
@@ -256,7 +263,8 @@ fn the_same_items_make_the_same_bytes_whatever_the_batches_and_threads() {
             }
             let vocabulary = counter.finish().expect("there is room");
             let path = folder.path().join("catalogue.sjc");
-            let mut writer = CatalogueWriter::create(&path, &vocabulary, &params, folder.path())
+            let salience = Salience::formula(&params);
+            let mut writer = CatalogueWriter::create(&path, &vocabulary, &salience, folder.path())
                 .expect("there is room");
             for batch in items.chunks(batch) {
                 writer.add(batch).expect("they are in order");
@@ -285,8 +293,9 @@ fn items_out_of_order_are_refused_within_and_across_batches() {
     let params = SalienceParams::default();
     let vocabulary = count(&garden(), &params, folder.path());
     let path = folder.path().join("catalogue.sjc");
+    let salience = Salience::formula(&params);
     let create =
-        || CatalogueWriter::create(&path, &vocabulary, &params, folder.path()).expect("room");
+        || CatalogueWriter::create(&path, &vocabulary, &salience, folder.path()).expect("room");
     let (a, b) = (item("a", "", ""), item("b", "", ""));
 
     let within = create().add(&[b.clone(), a.clone()]);
@@ -307,8 +316,9 @@ fn a_catalogue_of_other_items_than_were_counted_is_refused_and_leaves_no_file() 
     let params = SalienceParams::default();
     let vocabulary = count(&garden(), &params, folder.path());
     let path = folder.path().join("catalogue.sjc");
+    let salience = Salience::formula(&params);
     let mut writer =
-        CatalogueWriter::create(&path, &vocabulary, &params, folder.path()).expect("room");
+        CatalogueWriter::create(&path, &vocabulary, &salience, folder.path()).expect("room");
     writer.add(&garden()[..3]).expect("they are in order");
     let refused = writer.finish(|_| {});
     assert!(matches!(

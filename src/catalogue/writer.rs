@@ -14,8 +14,8 @@ use super::sections::{SectionFile, StringSections};
 use crate::item::Item;
 use crate::terms::strings::Strings;
 use crate::terms::{
-    Analyser, QuantisedVector, RelatedCounter, RelatedTerms, SalienceParams, TermId, TermVector,
-    Vocabulary,
+    Analyser, QuantisedVector, RelatedCounter, RelatedTerms, Salience, SalienceParams, TermId,
+    TermVector, Vocabulary,
 };
 
 /// Most items: positions are `u32`, and the last one is kept for "none".
@@ -43,7 +43,7 @@ pub struct CatalogueWriter<'v> {
     path: PathBuf,
     scratch: PathBuf,
     vocabulary: &'v Vocabulary,
-    params: SalienceParams,
+    salience: &'v Salience,
     analyser: Analyser,
     /// Of the items' own terms.
     records: SectionFile,
@@ -63,16 +63,17 @@ impl<'v> CatalogueWriter<'v> {
     pub fn create(
         path: &Path,
         vocabulary: &'v Vocabulary,
-        params: &SalienceParams,
+        salience: &'v Salience,
         scratch: &Path,
     ) -> Result<CatalogueWriter<'v>, CatalogueError> {
+        let params = salience.params();
         params.validate()?;
         let open = || -> io::Result<_> {
             Ok(CatalogueWriter {
                 path: path.to_owned(),
                 scratch: scratch.to_owned(),
                 vocabulary,
-                params: params.clone(),
+                salience,
                 analyser: Analyser::new(params),
                 records: SectionFile::create(scratch)?,
                 related: (params.related_share > 0.0).then(|| {
@@ -97,19 +98,33 @@ impl<'v> CatalogueWriter<'v> {
     ///
     /// After an error the writer is of no use any more.
     pub fn add(&mut self, batch: &[Item]) -> Result<(), CatalogueError> {
+        let vectors: Vec<QuantisedVector> = batch
+            .par_iter()
+            .map(|item| {
+                let analysis = self.analyser.analyse(item);
+                QuantisedVector::of(&TermVector::of(&analysis, self.vocabulary, self.salience))
+            })
+            .collect();
+        self.add_vectors(batch, &vectors)
+    }
+
+    /// Adds a batch of items without their terms, likewise: a catalogue to look up items in.
+    pub fn add_without_terms(&mut self, batch: &[Item]) -> Result<(), CatalogueError> {
+        let none = QuantisedVector::of(&TermVector::default());
+        self.add_vectors(batch, &vec![none; batch.len()])
+    }
+
+    fn add_vectors(
+        &mut self,
+        batch: &[Item],
+        vectors: &[QuantisedVector],
+    ) -> Result<(), CatalogueError> {
         self.check_order(batch)?;
         self.items += batch.len() as u64;
         if self.items > MOST_ITEMS {
             return Err(CatalogueError::TooManyItems { limit: MOST_ITEMS });
         }
-        let vectors: Vec<QuantisedVector> = batch
-            .par_iter()
-            .map(|item| {
-                let analysis = self.analyser.analyse(item);
-                QuantisedVector::of(&TermVector::of(&analysis, self.vocabulary, &self.params))
-            })
-            .collect();
-        self.append(batch, &vectors)
+        self.append(batch, vectors)
             .map_err(|source| CatalogueError::Io {
                 action: "write scratch files in",
                 path: self.scratch.clone(),
@@ -136,7 +151,7 @@ impl<'v> CatalogueWriter<'v> {
         let mut record = Vec::new();
         for (item, vector) in batch.iter().zip(vectors) {
             record.clear();
-            write_record(vector, self.params.terms_per_item, &mut record);
+            write_record(vector, self.salience.params().terms_per_item, &mut record);
             self.records.append(&record)?;
             if let Some(related) = &mut self.related {
                 related.add(vector.terms().map(|(term, _)| term))?;
@@ -168,7 +183,7 @@ impl<'v> CatalogueWriter<'v> {
                 widened(
                     self.records,
                     &related,
-                    &self.params,
+                    self.salience.params(),
                     &self.scratch,
                     &mut advance,
                 )
@@ -214,7 +229,7 @@ impl<'v> CatalogueWriter<'v> {
         let terms = strings(self.vocabulary.stems(), &self.scratch)?;
         let surfaces = strings(self.vocabulary.surfaces(), &self.scratch)?;
         let counts = Counts {
-            terms_per_item: self.params.terms_per_item,
+            terms_per_item: self.salience.params().terms_per_item,
             items: self.items,
             terms: self.vocabulary.len() as u64,
         };

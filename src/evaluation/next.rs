@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::clusterer::Clusterer;
 use super::estimate::Estimate;
 use crate::catalogue::Catalogue;
-use crate::history::History;
+use crate::history::{HELD_OUT, History, LEAST_TO_HOLD_OUT};
 use crate::item::ItemIndex;
 use crate::journey::JourneyParams;
 
@@ -40,8 +40,8 @@ pub struct NextOptions {
 impl Default for NextOptions {
     fn default() -> Self {
         NextOptions {
-            least_items: 20,
-            held_out: 5,
+            least_items: LEAST_TO_HOLD_OUT,
+            held_out: HELD_OUT.get(),
             candidates: 100,
             seed: 1,
         }

@@ -13,7 +13,9 @@ use super::source::Source;
 use crate::catalogue::CatalogueWriter;
 use crate::dataset::{CATALOGUE_FILE, Counts};
 use crate::item::Item;
-use crate::terms::{Vocabulary, VocabularyCounter};
+use crate::terms::{
+    Salience, SalienceLearner, SalienceParams, Transition, Vocabulary, VocabularyCounter,
+};
 
 /// Items handed over at once: enough for all threads to have work.
 const ITEMS_PER_BATCH: usize = 4_096;
@@ -21,51 +23,110 @@ const ITEMS_PER_BATCH: usize = 4_096;
 /// Text handed over at once, in bytes: with long descriptions a batch of items would be large.
 const TEXT_PER_BATCH: usize = 8 << 20;
 
-/// Writes the catalogue. `shared` tells which of the sources are logs of interactions, too: there
-/// an item comes as often as somebody met it.
-pub(super) fn catalogue(
+/// Items whose terms were counted.
+pub(super) struct CountedItems {
+    pub vocabulary: Vocabulary,
+    /// Sorted, as JSON lines in a scratch file.
+    sorted: File,
+}
+
+/// Sorts items and counts their terms. `shared` tells which of the sources are logs of interactions,
+/// too: there an item comes as often as somebody met it.
+pub(super) fn count(
     ingest: &Ingest<'_>,
     sources: &[Source],
     shared: Vec<bool>,
     rejects: &mut Rejects,
     counts: &mut Counts,
-) -> Result<(), IngestError> {
+) -> Result<CountedItems, IngestError> {
     let mut items = UniqueItems {
         sorted: sort(ingest, sources, rejects)?,
         shared,
         last: None,
     };
-    let (vocabulary, sorted) = count_terms(ingest, &mut items, rejects, counts)?;
+    let counted = count_terms(ingest, &mut items, rejects, counts)?;
     if counts.items == 0 {
         return Err(rejects.nothing_taken());
     }
     rejects.check()?;
-    ingest.progress.begin(Phase::Catalogue, counts.items);
-    let path = ingest.folder.join(CATALOGUE_FILE);
-    let mut writer = CatalogueWriter::create(
-        &path,
-        &vocabulary,
-        &ingest.options.salience,
-        &ingest.scratch,
-    )?;
+    Ok(counted)
+}
+
+impl CountedItems {
+    /// Writes the catalogue, over one that is there.
+    pub fn write_catalogue(
+        &mut self,
+        ingest: &Ingest<'_>,
+        salience: &Salience,
+        counts: &mut Counts,
+    ) -> Result<(), IngestError> {
+        ingest.progress.begin(Phase::Catalogue, counts.items);
+        let path = ingest.folder.join(CATALOGUE_FILE);
+        let mut writer =
+            CatalogueWriter::create(&path, &self.vocabulary, salience, &ingest.scratch)?;
+        visit(&mut self.sorted, ingest, |batch| Ok(writer.add(batch)?))?;
+        ingest.progress.begin(Phase::Related, counts.items);
+        let summary = writer.finish(|items| ingest.progress.advance(items))?;
+        counts.items_without_terms = summary.without_terms;
+        counts.terms = summary.terms;
+        Ok(())
+    }
+
+    /// Writes a catalogue that tells the places of items and not their terms.
+    pub fn write_places(&mut self, ingest: &Ingest<'_>, items: u64) -> Result<(), IngestError> {
+        ingest.progress.begin(Phase::Places, items);
+        let path = ingest.folder.join(CATALOGUE_FILE);
+        let salience = Salience::formula(&SalienceParams {
+            related_share: 0.0,
+            ..ingest.options.salience.clone()
+        });
+        let mut writer =
+            CatalogueWriter::create(&path, &self.vocabulary, &salience, &ingest.scratch)?;
+        visit(&mut self.sorted, ingest, |batch| {
+            Ok(writer.add_without_terms(batch)?)
+        })?;
+        writer.finish(|_| {})?;
+        Ok(())
+    }
+
+    /// Learns what terms are relevant from the items and from transitions between them.
+    pub fn learn_salience(
+        &mut self,
+        ingest: &Ingest<'_>,
+        transitions: Vec<Transition>,
+        items: u64,
+    ) -> Result<Salience, IngestError> {
+        ingest.progress.begin(Phase::Salience, items);
+        let salience = &ingest.options.salience;
+        let mut learner = SalienceLearner::new(salience, &self.vocabulary, transitions);
+        visit(&mut self.sorted, ingest, |batch| {
+            learner.add(batch);
+            Ok(())
+        })?;
+        Ok(learner.finish())
+    }
+}
+
+/// Gives all items to `see`, in batches and in the order of their ids.
+fn visit(
+    sorted: &mut File,
+    ingest: &Ingest<'_>,
+    mut see: impl FnMut(&[Item]) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    sorted.rewind().map_err(ingest.scratch_error())?;
     let mut batch = Batch::default();
     let mut lines = BufReader::new(sorted).lines();
     loop {
         let item = lines.next().transpose().map_err(ingest.scratch_error())?;
         if item.is_none() || batch.is_full() {
             ingest.progress.check()?;
-            writer.add(&batch.items)?;
+            see(&batch.items)?;
             ingest.progress.advance(batch.items.len() as u64);
             batch = Batch::default();
         }
-        let Some(item) = item else { break };
+        let Some(item) = item else { return Ok(()) };
         batch.push(serde_json::from_str(&item).map_err(|e| ingest.scratch_error()(e.into()))?);
     }
-    ingest.progress.begin(Phase::Related, counts.items);
-    let summary = writer.finish(|items| ingest.progress.advance(items))?;
-    counts.items_without_terms = summary.without_terms;
-    counts.terms = summary.terms;
-    Ok(())
 }
 
 fn sort(
@@ -128,13 +189,13 @@ impl UniqueItems {
     }
 }
 
-/// Counts the terms of all items. Returns the items, sorted, as JSON lines in a scratch file.
+/// Counts the terms of all items.
 fn count_terms(
     ingest: &Ingest<'_>,
     items: &mut UniqueItems,
     rejects: &mut Rejects,
     counts: &mut Counts,
-) -> Result<(Vocabulary, File), IngestError> {
+) -> Result<CountedItems, IngestError> {
     ingest.progress.begin(Phase::Terms, items.sorted.len());
     let file = tempfile::tempfile_in(&ingest.scratch).map_err(ingest.scratch_error())?;
     let mut sorted = BufWriter::new(file);
@@ -159,12 +220,14 @@ fn count_terms(
         counts.items += 1;
         batch.push(item);
     }
-    let mut file = sorted
+    let sorted = sorted
         .into_inner()
         .map_err(io::IntoInnerError::into_error)
         .map_err(ingest.scratch_error())?;
-    file.rewind().map_err(ingest.scratch_error())?;
-    Ok((counter.finish()?, file))
+    Ok(CountedItems {
+        vocabulary: counter.finish()?,
+        sorted,
+    })
 }
 
 /// Items on their way to all threads, bounded in number and in text.

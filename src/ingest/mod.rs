@@ -1,11 +1,14 @@
 //! From raw items and interactions to a dataset, in memory that does not grow with the input.
 //!
-//! 1. Items are read and sorted by id, on disk where they do not fit; their terms are counted.
-//! 2. The catalogue is written; an item's number is its rank by id.
+//! 1. Items are read and sorted by id, on disk where they do not fit; their terms are counted. An
+//!    item's number is its rank by id.
+//! 2. A catalogue is written in which items can be found.
 //! 3. Interactions are read, their items looked up in the catalogue (mapped, not loaded), and
 //!    sorted by (hash of the user, user, time, item).
 //! 4. The sorted stream is cut into shards where one user ends and the next begins.
-//! 5. From some of the shards it is learned who is about to take up something new.
+//! 5. It is learned which terms are relevant, and the catalogue gets them; by the formula alone, it had
+//!    them at once.
+//! 6. From some of the shards it is learned who is about to take up something new.
 //!
 //! What a row lacks to be taken goes to the rejects file; nothing is dropped without a count.
 
@@ -23,6 +26,7 @@ mod progress;
 mod publication;
 mod rejects;
 mod rows;
+mod salience;
 mod shards;
 mod sorted;
 mod source;

@@ -12,7 +12,9 @@ use super::rejects::{InputKind, Position, Rejects};
 use super::rows::{RowReader, Taken};
 use super::source::Source;
 use super::staging::Staging;
-use super::{IngestError, IngestOptions, IngestProgress, exploration, interactions, items, shards};
+use super::{
+    IngestError, IngestOptions, IngestProgress, exploration, interactions, items, salience, shards,
+};
 use crate::dataset::{
     CATALOGUE_FILE, Counts, FORMAT, FileSummary, MANIFEST_FILE, Manifest, REJECTS_FILE,
     SHARDS_FOLDER,
@@ -50,11 +52,13 @@ pub(super) fn run(
     let mut counts = Counts::default();
     rejects.begin_input(InputKind::Items);
     let shared = shared_files(&item_sources, &interaction_sources);
-    items::catalogue(&ingest, &item_sources, shared, &mut rejects, &mut counts)?;
+    let items = items::count(&ingest, &item_sources, shared, &mut rejects, &mut counts)?;
+    let unfinished = salience::begin(&ingest, items, &mut counts)?;
     rejects.begin_input(InputKind::Interactions);
     let sorted = interactions::sort(&ingest, &interaction_sources, &mut rejects)?;
     let shards = shards::cut(&ingest, sorted, &mut rejects, &mut counts)?;
     (counts.rows, counts.rejects) = rejects.finish()?;
+    let relevance = salience::finish(&ingest, unfinished, &shards, &mut counts)?;
     let exploration = exploration::learn(&ingest, &shards)?;
 
     let summary = |name: &str| {
@@ -70,6 +74,7 @@ pub(super) fn run(
         mapping: options.fields.columns().clone(),
         window: options.window.map(|window| window as u64),
         salience: options.salience.clone(),
+        relevance,
         exploration,
         counts,
         catalogue: summary(CATALOGUE_FILE)?,

@@ -16,30 +16,36 @@ pub enum Phase {
     Items,
     /// Counting terms.
     Terms,
-    /// Finding the terms of items.
-    Catalogue,
-    /// Adding terms that they go together with.
-    Related,
+    /// Writing down the places of items, if what terms weigh is learned from interactions.
+    Places,
     /// Reading and sorting interactions.
     Interactions,
     /// Cutting histories into windows, if that was asked for.
     Windows,
     /// Writing shards.
     Shards,
+    /// Learning which terms are relevant, unless they are weighed by the formula.
+    Salience,
+    /// Finding the terms of items; by the formula before the interactions.
+    Catalogue,
+    /// Adding terms that they go together with.
+    Related,
     /// Uploading, if the dataset goes to an object store.
     Upload,
 }
 
 impl Phase {
     /// All of them, in their order.
-    pub const ALL: [Phase; 8] = [
+    pub const ALL: [Phase; 10] = [
         Phase::Items,
         Phase::Terms,
-        Phase::Catalogue,
-        Phase::Related,
+        Phase::Places,
         Phase::Interactions,
         Phase::Windows,
         Phase::Shards,
+        Phase::Salience,
+        Phase::Catalogue,
+        Phase::Related,
         Phase::Upload,
     ];
 
@@ -47,7 +53,9 @@ impl Phase {
     pub fn unit(self) -> &'static str {
         match self {
             Phase::Items | Phase::Interactions | Phase::Upload => "bytes",
-            Phase::Terms | Phase::Catalogue | Phase::Related => "items",
+            Phase::Terms | Phase::Places | Phase::Salience | Phase::Catalogue | Phase::Related => {
+                "items"
+            }
             Phase::Windows | Phase::Shards => "interactions",
         }
     }

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use super::IngestError;
 use super::interactions::UniqueInteractions;
 use super::pipeline::Ingest;
 use super::rejects::Rejects;
 use super::sorted::PlacedInteraction;
 use crate::dataset::{
-    Counts, FileSummary, SHARDS_FOLDER, ShardIndex, ShardSummary, ShardWriter, user_hash,
+    Counts, FileSummary, SHARDS_FOLDER, ShardIndex, ShardSummary, ShardWriter, decode_shard,
+    user_hash,
 };
 use crate::history::History;
 
@@ -36,6 +39,35 @@ pub(super) fn cut(
         return Err(rejects.nothing_taken());
     }
     Ok(shards)
+}
+
+/// Shards that are looked at where some histories are enough, evenly spaced. Users are spread over
+/// shards by a hash, so that a few shards say what all do.
+const MOST_SAMPLED: usize = 16;
+
+/// The shards that are looked at.
+pub(super) fn sampled(shards: &[ShardSummary]) -> impl Iterator<Item = &ShardSummary> {
+    shards
+        .iter()
+        .step_by(shards.len().div_ceil(MOST_SAMPLED).max(1))
+}
+
+/// Gives their histories to `see`.
+pub(super) fn sample(
+    ingest: &Ingest<'_>,
+    shards: &[ShardSummary],
+    items: usize,
+    mut see: impl FnMut(History),
+) -> Result<(), IngestError> {
+    for shard in sampled(shards) {
+        ingest.progress.check()?;
+        let path = ingest.folder.join(&shard.file.name);
+        let bytes = std::fs::read(&path).map_err(|error| IngestError::write(&path, error))?;
+        let histories = decode_shard(Bytes::from(bytes), items)
+            .map_err(|reason| IngestError::write(&path, std::io::Error::other(reason)))?;
+        histories.into_iter().for_each(&mut see);
+    }
+    Ok(())
 }
 
 struct Cutter<'a> {

@@ -57,7 +57,7 @@ impl Default for JourneyParams {
             merge: Some(0.0125),
             reassign: true,
             drop_at_most: 2,
-            least_confidence: 0.3,
+            least_confidence: 0.35,
             half_life_days: None,
             max_history: 20_000,
             max_listed_items: 200,

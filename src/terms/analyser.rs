@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::SalienceParams;
+use super::boilerplate::Boilerplate;
 use super::capitals::{CaseUse, quiet};
 use super::stemming::Stemming;
 use super::stop_words::{phrase_only, stop_words};
@@ -22,7 +23,17 @@ pub enum Field {
 }
 
 /// Number of [`Field`]s.
-pub const FIELDS: usize = 4;
+pub const FIELDS: usize = Field::ALL.len();
+
+impl Field {
+    /// All of them, in the order of an item's text.
+    pub const ALL: [Field; 4] = [
+        Field::Title,
+        Field::Tags,
+        Field::Queries,
+        Field::Description,
+    ];
+}
 
 /// One occurrence of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +126,7 @@ impl Pair<'_> {
 /// Cuts items into tokens.
 pub struct Analyser {
     stemming: Stemming,
+    boilerplate: Boilerplate,
     stop_words: HashSet<&'static str>,
     phrase_only: HashSet<&'static str>,
 }
@@ -124,6 +136,7 @@ impl Analyser {
     pub fn new(params: &SalienceParams) -> Analyser {
         Analyser {
             stemming: Stemming::new(params.language),
+            boilerplate: Boilerplate::new(),
             stop_words: stop_words(params.language),
             phrase_only: phrase_only(),
         }
@@ -152,19 +165,26 @@ impl Analyser {
         let mut case = CaseUse::default();
         let mut sentence_start = true;
         let mut read_to = 0;
-        for word in words(&text) {
+        let words: Vec<(Range<usize>, String)> = words(&text)
+            .into_iter()
+            .map(|word| (word.clone(), text[word].to_lowercase()))
+            .collect();
+        let mut boilerplate_to = 0;
+        for (at, (word, lower)) in words.iter().enumerate() {
+            let word = word.clone();
             let between = text.get(read_to..word.start).unwrap_or("");
             sentence_start |= between.contains(ends_sentence);
             let is_first = std::mem::take(&mut sentence_start);
             read_to = word.end;
 
             let written = &text[word.clone()];
-            let lower = written.to_lowercase();
-            if self.stop_words.contains(lower.as_str()) {
+            let length = self.boilerplate.length(&text, &words[at..]);
+            boilerplate_to = boilerplate_to.max(at + length);
+            if at < boilerplate_to || self.stop_words.contains(lower.as_str()) {
                 continue;
             }
             case.note(written, is_first);
-            let stem = self.stemming.stem(&lower);
+            let stem = self.stemming.stem(lower);
             let stem_start = analysis.stems.len();
             analysis.stems.push_str(&stem);
             analysis.tokens.push(Span {

@@ -6,17 +6,25 @@
 //!    written kept for display.
 //! 2. [`VocabularyCounter`] counts, in bounded memory, how many items each word and each pair of
 //!    neighbouring words occurs in, and makes the [`Vocabulary`] of those that are worth keeping.
-//! 3. [`salience()`] weighs a term of one item by what step 2 counted, and [`TermVector`] keeps the
-//!    best of them at unit length.
+//! 3. [`Salience`] weighs a term of one item by what step 2 counted and perhaps by what a
+//!    [`SalienceLearner`] learned, and [`TermVector`] keeps the best of them at unit length.
 //! 4. [`RelatedTerms`] adds to each vector a little of what its terms go together with in the
 //!    catalogue, so that items about one thing in other words meet.
 //! 5. [`QuantisedVector`] is the form of step 4 that the catalogue stores: one byte a weight.
 
 mod analyser;
+mod boilerplate;
 mod capitals;
+mod compounds;
 mod counter;
+mod evidence;
+#[cfg(test)]
+mod examples;
+mod korean;
+mod learner;
 mod params;
 mod related;
+mod relevance;
 mod salience;
 mod selection;
 mod spill;
@@ -32,11 +40,15 @@ mod words;
 
 pub use analyser::{Analyser, Analysis, FIELDS, Field, Pair, Token};
 pub use counter::{VocabularyCounter, VocabularyError};
+pub use evidence::Evidence;
+pub use learner::{SalienceLearner, Transition};
 pub use params::{
-    FieldBoosts, Language, ParamsError, SalienceParams, TERMS_PER_ITEM, VOCABULARY_LIMIT,
+    FieldBoosts, Language, ParamsError, SalienceMethod, SalienceParams, TERMS_PER_ITEM,
+    VOCABULARY_LIMIT,
 };
 pub use related::{RelatedCounter, RelatedTerms};
-pub use salience::{Evidence, salience};
+pub use relevance::Relevance;
+pub use salience::Salience;
 pub use vector::{QuantisedVector, TermVector};
 pub use vocabulary::{Vocabulary, VocabularyStats};
 

@@ -98,10 +98,24 @@ impl Language {
     }
 }
 
+/// Where the weight of a term comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SalienceMethod {
+    /// A formula of what is counted.
+    Formula,
+    /// The formula, times how relevant terms are by what was learned from the fields of the items and
+    /// from what users took up one after the other.
+    #[default]
+    Learned,
+}
+
 /// Parameters of term analysis and salience.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SalienceParams {
+    /// Where the weights come from.
+    pub method: SalienceMethod,
     /// Whose stemmer and stop words are applied.
     pub language: Language,
     /// What an occurrence counts, by field.
@@ -138,6 +152,7 @@ pub struct SalienceParams {
 impl Default for SalienceParams {
     fn default() -> Self {
         SalienceParams {
+            method: SalienceMethod::default(),
             language: Language::English,
             boosts: FieldBoosts::default(),
             terms_per_item: 16,

@@ -1,27 +1,63 @@
 //! How much a term says about an item.
 
-use super::SalienceParams;
-use super::analyser::FIELDS;
+use super::relevance::{Company, Relevance};
+use super::{Evidence, SalienceParams, TermId};
 
-/// All that is known about one term in one item.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evidence {
-    /// Occurrences in title, tags, queries and description.
-    pub occurrences: [u32; FIELDS],
-    /// Items that the term occurs in, in the whole catalogue.
-    pub document_frequency: u32,
-    /// Items in the catalogue.
-    pub items: u64,
-    /// For a bigram: its normalised pointwise mutual information.
-    pub npmi: Option<f64>,
-    /// For a word: share of its occurrences in the item that stand in an admitted bigram, 0 to 1.
-    pub covered: f64,
-    /// For a word: share of the items with the word that have the bigram as well, 0 to 1; the
-    /// largest if several bigrams of the item cover it.
-    pub absorbed: f64,
+/// What weighs the terms of items: everything that makes an item's terms goes through it.
+#[derive(Clone, Debug)]
+pub struct Salience {
+    params: SalienceParams,
+    learned: Option<Learned>,
 }
 
-/// The weight of a term in an item before normalisation; a term that is not above zero is dropped.
+/// What was learned of the terms of one vocabulary.
+#[derive(Clone, Debug)]
+pub(super) struct Learned {
+    pub(super) relevance: Relevance,
+    /// By term; empty where no histories were learned from.
+    pub(super) company: Vec<Company>,
+}
+
+impl Salience {
+    /// The formula alone.
+    pub fn formula(params: &SalienceParams) -> Salience {
+        Salience {
+            params: params.clone(),
+            learned: None,
+        }
+    }
+
+    /// The formula times what was learned, if anything was.
+    pub(super) fn learned(params: &SalienceParams, learned: Option<Learned>) -> Salience {
+        Salience {
+            params: params.clone(),
+            learned,
+        }
+    }
+
+    /// The weight of a term in an item before normalisation; a term that is not above zero is
+    /// dropped.
+    pub fn weight(&self, term: TermId, evidence: &Evidence) -> f64 {
+        let factor = self.learned.as_ref().map_or(1.0, |learned| {
+            let company = learned.company.get(term.position());
+            let company = company.copied().unwrap_or_default();
+            learned.relevance.factor(evidence, company)
+        });
+        formula(evidence, &self.params) * factor
+    }
+
+    /// What weighs that was not learned.
+    pub fn params(&self) -> &SalienceParams {
+        &self.params
+    }
+
+    /// What was learned, apart from what is known of single terms.
+    pub fn relevance(&self) -> Option<Relevance> {
+        self.learned.as_ref().map(|learned| learned.relevance)
+    }
+}
+
+/// The weight of a term in an item, as far as it is not learned.
 ///
 /// `sum over fields of boost * (1 + ln tf) * ln(1 + (N - df + .5) / (df + .5)) * phi`, with
 /// phi = 1 + lambda * NPMI for a bigram, and for a word
@@ -29,9 +65,8 @@ pub struct Evidence {
 /// the more so the less it occurs outside of them, and nothing is left of one that never does
 /// ("fi" of "sci fi"), as it could not relate the item to any that the bigram does not.
 ///
-/// Everything that makes an item's terms goes through this function; a learned salience takes its
-/// place here. Logarithms come from `libm`, so that every machine computes the same bits.
-pub fn salience(evidence: &Evidence, params: &SalienceParams) -> f64 {
+/// Logarithms come from `libm`, so that every machine computes the same bits.
+pub(super) fn formula(evidence: &Evidence, params: &SalienceParams) -> f64 {
     let boosts = &params.boosts;
     let boosts = [
         boosts.title,
@@ -45,14 +80,18 @@ pub fn salience(evidence: &Evidence, params: &SalienceParams) -> f64 {
         .filter(|&(_, occurrences)| occurrences > 0)
         .map(|(boost, occurrences)| boost * (1.0 + libm::log(f64::from(occurrences))))
         .sum();
-    let items = evidence.items as f64;
-    let containing = f64::from(evidence.document_frequency);
-    let rarity = libm::log1p((items - containing + 0.5) / (containing + 0.5));
     let phi = match evidence.npmi {
         Some(npmi) => 1.0 + params.bigram_bonus * npmi,
         None => 1.0 - evidence.covered * (1.0 - params.bigram_damping * (1.0 - evidence.absorbed)),
     };
-    frequency * rarity * phi
+    frequency * rarity(evidence) * phi
+}
+
+/// How few items of the catalogue have the term, as a logarithm.
+pub(super) fn rarity(evidence: &Evidence) -> f64 {
+    let items = evidence.items as f64;
+    let containing = f64::from(evidence.document_frequency);
+    libm::log1p((items - containing + 0.5) / (containing + 0.5))
 }
 
 /// Normalised pointwise mutual information of two words as neighbours, -1 to 1, from the numbers
@@ -82,6 +121,8 @@ mod tests {
             npmi: None,
             covered: 0.0,
             absorbed: 0.0,
+            position: 0,
+            capitals: None,
         }
     }
 
@@ -95,7 +136,7 @@ mod tests {
             boosts,
             ..SalienceParams::default()
         };
-        let weight = salience(
+        let weight = formula(
             &Evidence {
                 occurrences: [1, 0, 0, 3],
                 ..evidence()
@@ -110,7 +151,7 @@ mod tests {
     fn a_term_of_every_item_still_has_a_weight_above_zero() {
         let params = SalienceParams::default();
         assert!(
-            salience(
+            formula(
                 &Evidence {
                     document_frequency: 1000,
                     ..evidence()
@@ -123,15 +164,15 @@ mod tests {
     #[test]
     fn a_bigram_gains_by_its_npmi_and_a_covered_word_loses() {
         let params = SalienceParams::default();
-        let plain = salience(&evidence(), &params);
-        let bigram = salience(
+        let plain = formula(&evidence(), &params);
+        let bigram = formula(
             &Evidence {
                 npmi: Some(0.8),
                 ..evidence()
             },
             &params,
         );
-        let covered = salience(
+        let covered = formula(
             &Evidence {
                 covered: 1.0,
                 ..evidence()
@@ -150,12 +191,12 @@ mod tests {
             absorbed: 1.0,
             ..evidence()
         };
-        assert_eq!(salience(&absorbed, &params), 0.0);
+        assert_eq!(formula(&absorbed, &params), 0.0);
         let elsewhere_too = Evidence {
             covered: 0.5,
             ..absorbed
         };
-        assert!(salience(&elsewhere_too, &params) > 0.0);
+        assert!(formula(&elsewhere_too, &params) > 0.0);
     }
 
     #[test]

@@ -4,14 +4,15 @@ use rust_stemmers::Stemmer;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::Language;
+use super::{Language, korean};
 
 /// Shortest word that is stemmed, in letters. Shorter ones that end in s are more often acronyms
 /// (iOS, AWS) than plurals.
 const STEMMED_LETTERS: usize = 4;
 
 /// Brings the forms of a word to one: lower case, no accents on Latin and Greek letters, and the
-/// stem by Snowball where the word is in the script of the language.
+/// stem by Snowball where the word is in the script of the language. Korean, for which there is no
+/// Snowball, loses its particles.
 pub(crate) struct Stemming {
     language: Language,
     stemmer: Option<Stemmer>,
@@ -27,6 +28,14 @@ impl Stemming {
 
     /// The form of a lower-case word that is matched.
     pub(crate) fn stem(&self, word: &str) -> String {
+        if let Some(noun) = korean::noun(word) {
+            return noun.to_owned();
+        }
+        let word = match self.language {
+            // Names keep their endings behind an apostrophe.
+            Language::Turkish => word.split_once('\'').map_or(word, |(name, _)| name),
+            _ => word,
+        };
         let Some(stemmer) = self.stemmer.as_ref().filter(|_| self.is_stemmed(word)) else {
             return fold(word);
         };

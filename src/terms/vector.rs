@@ -1,10 +1,8 @@
 //! An item's terms as a vector: exact, and in one byte a weight.
 
-use std::collections::BTreeMap;
-
-use super::analyser::FIELDS;
+use super::evidence::evidence;
 use super::params::TERMS_PER_ITEM;
-use super::{Analysis, Evidence, SalienceParams, TermId, Vocabulary, salience};
+use super::{Analysis, Salience, TermId, Vocabulary};
 
 /// The terms of an item with weights of unit norm, heaviest first (ties: term).
 ///
@@ -16,22 +14,11 @@ pub struct TermVector {
 
 impl TermVector {
     /// Weighs the terms of an item and keeps the best.
-    pub fn of(analysis: &Analysis, vocabulary: &Vocabulary, params: &SalienceParams) -> TermVector {
-        let evidence = gather(analysis, vocabulary);
-        let weights = evidence.into_iter().map(|(term, found)| {
-            let document_frequency = vocabulary.document_frequency(term);
-            let evidence = Evidence {
-                occurrences: found.occurrences,
-                document_frequency,
-                items: vocabulary.stats().items,
-                npmi: vocabulary.npmi(term),
-                covered: f64::from(found.covered)
-                    / f64::from(found.occurrences.iter().sum::<u32>()),
-                absorbed: f64::from(found.bigram_items) / f64::from(document_frequency),
-            };
-            (term, salience(&evidence, params))
-        });
-        TermVector::from_weights(weights.collect(), params.terms_per_item)
+    pub fn of(analysis: &Analysis, vocabulary: &Vocabulary, salience: &Salience) -> TermVector {
+        let weights = evidence(analysis, vocabulary, salience.params().language, None)
+            .into_iter()
+            .map(|(term, evidence)| (term, salience.weight(term, &evidence)));
+        TermVector::from_weights(weights.collect(), salience.params().terms_per_item)
     }
 
     /// The `most` heaviest terms at unit norm. Weights that are not above zero are left out.
@@ -57,49 +44,6 @@ impl TermVector {
     pub fn terms(&self) -> &[(TermId, f32)] {
         &self.terms
     }
-}
-
-/// What one item says about one term.
-#[derive(Default)]
-struct Found {
-    occurrences: [u32; FIELDS],
-    /// Occurrences that stand in an admitted bigram.
-    covered: u32,
-    /// Items that have the most frequent of these bigrams.
-    bigram_items: u32,
-}
-
-/// Looks up all words and pairs of an item; in the order of terms, so that sums over them are the
-/// same on every machine.
-fn gather(analysis: &Analysis, vocabulary: &Vocabulary) -> BTreeMap<TermId, Found> {
-    let mut found: BTreeMap<TermId, Found> = BTreeMap::new();
-    // Of each token, the items of the most frequent admitted bigram it stands in; 0 without one.
-    let mut covering = vec![0; analysis.tokens().len()];
-    let mut bigram = String::new();
-    for pair in analysis.pairs() {
-        bigram.clear();
-        bigram.extend([pair.first.stem, " ", pair.second.stem]);
-        if let Some(term) = vocabulary.find(&bigram) {
-            found.entry(term).or_default().occurrences[pair.first.field as usize] += 1;
-            let items = vocabulary.document_frequency(term);
-            for covering in &mut covering[pair.left..pair.left + 2] {
-                *covering = items.max(*covering);
-            }
-        }
-    }
-    for (token, covering) in analysis.tokens().zip(covering) {
-        let term = token
-            .stands_alone
-            .then(|| vocabulary.find(token.stem))
-            .flatten();
-        if let Some(term) = term {
-            let found = found.entry(term).or_default();
-            found.occurrences[token.field as usize] += 1;
-            found.covered += u32::from(covering > 0);
-            found.bigram_items = covering.max(found.bigram_items);
-        }
-    }
-    found
 }
 
 /// A term vector with one byte a weight: the weight of slot `i` is `scale * quanta[i]`.
@@ -159,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::item::Item;
-    use crate::terms::{Analyser, VocabularyCounter};
+    use crate::terms::{Analyser, SalienceParams, VocabularyCounter};
 
     /// A quantum is at most 1 away from the exact ratio (1 only where it was raised to 1), which
     /// moves the norm by at most `sqrt(16) / 255` of the heaviest weight: together 0.02.
@@ -221,7 +165,7 @@ mod tests {
         let vocabulary = garden();
         let params = SalienceParams::default();
         let analysis = Analyser::new(&params).analyse(&titled(title));
-        let vector = TermVector::of(&analysis, &vocabulary, &params);
+        let vector = TermVector::of(&analysis, &vocabulary, &Salience::formula(&params));
         ["hydropon lettuc", "lettuc", "hydropon"].map(|stem| {
             let term = vocabulary.find(stem).expect("it occurs often enough");
             let found = vector.terms().iter().find(|&&(other, _)| other == term);

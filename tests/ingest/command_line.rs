@@ -1,12 +1,15 @@
 //! `sojourn ingest` as a process: its options, its exit codes, its signals.
 
+use std::collections::BTreeMap;
 use std::process::Output;
 
 use sojourn::dataset::{Manifest, SERVER_ADDRESS_FILE};
+use sojourn::item::ItemIndex;
+use sojourn::terms::{Language, SalienceMethod};
 
 use crate::population::{events_csv, items_csv};
 use crate::support::{command, said, sojourn, wait_for};
-use crate::workspace::{Workspace, assert_says, block_on};
+use crate::workspace::{Workspace, assert_says, block_on, open};
 
 /// `sojourn ingest` in a workspace, of items.csv and log.csv unless `arguments` say otherwise.
 fn ingest(workspace: &Workspace, arguments: &[&str]) -> Output {
@@ -83,8 +86,10 @@ fn how_terms_are_weighed_is_read_from_a_file_and_recorded_with_the_window() {
         "terms_per_item = 9\nboosts = { title = 2 }\n",
     );
     let arguments = [
-        "--salience",
+        "--salience-params",
         &salience,
+        "--salience",
+        "formula",
         "--language",
         "german",
         "--window",
@@ -92,10 +97,66 @@ fn how_terms_are_weighed_is_read_from_a_file_and_recorded_with_the_window() {
     ];
     let manifest = manifest(&workspace, &ingest(&workspace, &arguments));
     assert_eq!(manifest.salience.terms_per_item, 9);
+    assert_eq!(manifest.salience.method, SalienceMethod::Formula);
     assert_eq!(manifest.salience.boosts.title, 2.0);
     assert_eq!(manifest.salience.boosts.tags, 1.0);
-    assert_eq!(manifest.salience.language, sojourn::terms::Language::German);
+    assert_eq!(manifest.salience.language, Language::German);
     assert_eq!(manifest.window, Some(4));
+}
+
+#[test]
+fn what_terms_weigh_is_learned_from_histories_unless_the_formula_is_asked_for() {
+    let workspace = Workspace::new();
+    // Users stay with a subject; what goes with it in the titles is anything.
+    let (subjects, others) = (12, 16);
+    let place = |at: usize| (at % subjects, at / subjects);
+    let title = |at: usize| format!("subj{0}q{0} word{1}q{1}", place(at).0, place(at).1);
+    let count = subjects * others;
+    let items = (0..count).map(|at| format!("i{at:03},{}\n", title(at)));
+    let log = (0..count).flat_map(|user| {
+        let seen = (0..6).map(move |step| {
+            (
+                user % subjects + subjects * ((user / 5 + step * 5) % others),
+                step,
+            )
+        });
+        seen.map(move |(item, step)| format!("u{user},i{item:03},{step}\n"))
+    });
+    workspace.write(
+        "items.csv",
+        format!("item_id,title\n{}", items.collect::<String>()),
+    );
+    let header = "user_id,item_id,timestamp\n";
+    workspace.write("log.csv", format!("{header}{}", log.collect::<String>()));
+
+    let ingested = |arguments: &[&str]| {
+        let manifest = manifest(&workspace, &ingest(&workspace, arguments));
+        let dataset = open(&workspace.location("dataset"), &workspace.path("cache")).unwrap();
+        let catalogue = dataset.catalogue();
+        let terms = catalogue
+            .terms(ItemIndex(100))
+            .map(|(term, weight)| (catalogue.surface(term).to_owned(), weight));
+        let terms: BTreeMap<String, f32> = terms.collect();
+        (manifest, terms)
+    };
+    let lead = |terms: &BTreeMap<String, f32>| {
+        let (subject, other) = place(100);
+        terms[&format!("subj{subject}q{subject}")] / terms[&format!("word{other}q{other}")]
+    };
+    let (learned, terms) = ingested(&["--force"]);
+    let (again, _) = ingested(&["--force"]);
+    let (formula, plain) = ingested(&["--force", "--salience", "formula"]);
+    assert!(learned.relevance.is_some());
+    assert_eq!(formula.relevance, None);
+    assert_eq!(learned.id, again.id);
+    assert_ne!(learned.catalogue, formula.catalogue);
+    let shards = |manifest: &Manifest| manifest.shards.clone();
+    assert_eq!(
+        shards(&learned),
+        shards(&formula),
+        "items keep their places"
+    );
+    assert!(lead(&terms) > 1.3 * lead(&plain), "{terms:?} {plain:?}");
 }
 
 #[test]
@@ -123,7 +184,7 @@ fn salience_that_cannot_be_used_is_wrong_usage() {
         ("terms_per_item = [", ["salience.toml", "line 1"]),
     ] {
         let salience = workspace.write("salience.toml", text);
-        let message = refusal(&ingest(&workspace, &["--salience", &salience]), 2);
+        let message = refusal(&ingest(&workspace, &["--salience-params", &salience]), 2);
         assert_says(&message, &parts);
     }
     let unknown = ingest(&workspace, &["--language", "klingon"]);

@@ -31,10 +31,13 @@ fn every_phase_knows_its_steps_and_does_all_of_them() {
         let expected = [
             (Phase::Items, size(&items), "bytes"),
             (Phase::Terms, population::ITEMS as u64, "items"),
-            (Phase::Catalogue, population::ITEMS as u64, "items"),
+            (Phase::Places, population::ITEMS as u64, "items"),
             (Phase::Interactions, size(&events), "bytes"),
             (Phase::Windows, log.len() as u64, "interactions"),
             (Phase::Shards, log.len() as u64, "interactions"),
+            (Phase::Salience, population::ITEMS as u64, "items"),
+            (Phase::Catalogue, population::ITEMS as u64, "items"),
+            (Phase::Related, population::ITEMS as u64, "items"),
             (Phase::Upload, 0, "bytes"),
         ];
         for (phase, steps, unit) in expected {
@@ -45,7 +48,7 @@ fn every_phase_knows_its_steps_and_does_all_of_them() {
             );
             assert_eq!(phase.unit(), unit);
         }
-        assert_eq!((progress.phase(), progress.rows()), (Phase::Shards, rows));
+        assert_eq!((progress.phase(), progress.rows()), (Phase::Related, rows));
     }
 }
 

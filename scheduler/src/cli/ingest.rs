@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sojourn::ingest::{IngestError, IngestOptions};
-use sojourn::terms::{Language, SalienceParams};
+use sojourn::terms::{Language, SalienceMethod, SalienceParams};
 
 use super::bytes::Bytes;
 use super::read_toml;
@@ -68,9 +68,21 @@ pub struct SalienceArgs {
     /// [default: english]
     #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
     pub language: Option<Language>,
+    /// Where the weights of terms come from [default: learned]
+    #[arg(long, env = "SOJOURN_SALIENCE", value_enum, value_name = "METHOD")]
+    pub salience: Option<SalienceArg>,
     /// TOML file that says how terms are weighed; what it does not say has its default
-    #[arg(long, env = "SOJOURN_SALIENCE", value_name = "FILE")]
-    pub salience: Option<PathBuf>,
+    #[arg(long, env = "SOJOURN_SALIENCE_PARAMS", value_name = "FILE")]
+    pub salience_params: Option<PathBuf>,
+}
+
+/// Where the weights of terms come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SalienceArg {
+    /// Where and how often a term stands in an item, and how rare it is
+    Formula,
+    /// The same, times how relevant it is by what the fields of items and the histories say
+    Learned,
 }
 
 impl SalienceArgs {
@@ -79,13 +91,19 @@ impl SalienceArgs {
     /// # Errors
     /// When the file cannot be read, or says something else.
     pub fn parameters(&self) -> Result<SalienceParams, IngestError> {
-        let mut parameters: SalienceParams = match &self.salience {
-            Some(path) => read_toml(path)
-                .map_err(|reason| IngestError::Parameter(format!("salience: {reason}")))?,
+        let mut parameters: SalienceParams = match &self.salience_params {
+            Some(path) => read_toml(path).map_err(|reason| {
+                IngestError::Parameter(format!("salience parameters: {reason}"))
+            })?,
             None => SalienceParams::default(),
         };
         if let Some(language) = self.language {
             parameters.language = language;
+        }
+        match self.salience {
+            Some(SalienceArg::Formula) => parameters.method = SalienceMethod::Formula,
+            Some(SalienceArg::Learned) => parameters.method = SalienceMethod::Learned,
+            None => {}
         }
         Ok(parameters)
     }
@@ -103,7 +121,7 @@ called otherwise:
   item_id = \"film\"
   timestamp = \"rated at\"
 
-A file for --salience:
+A file for --salience-params:
 
   terms_per_item = 12
   boosts = { title = 2.0, description = 0.5 }

@@ -100,11 +100,13 @@ fn title(phase: Phase) -> &'static str {
     match phase {
         Phase::Items => "reading items",
         Phase::Terms => "counting terms",
+        Phase::Places => "numbering items",
         Phase::Catalogue => "finding the terms of items",
         Phase::Related => "adding related terms",
         Phase::Interactions => "reading interactions",
         Phase::Windows => "cutting windows",
         Phase::Shards => "writing shards",
+        Phase::Salience => "learning which terms are relevant",
         Phase::Upload => "uploading",
     }
 }

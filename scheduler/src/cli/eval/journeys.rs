@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sojourn::evaluation::{Half, file_name};
+use sojourn::history;
 use sojourn::settings::CacheArgs;
 
 use crate::cli::{MethodArgs, SalienceArgs};
@@ -100,10 +101,10 @@ pub struct EvalNextArgs {
     #[command(flatten)]
     pub dataset: EvalDatasetArgs,
     /// Look at users with as many distinct items or more
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = history::LEAST_TO_HOLD_OUT, value_name = "N")]
     pub least_items: usize,
     /// Of each user hold out as many of the items that were new last
-    #[arg(long, default_value = "5", value_name = "N")]
+    #[arg(long, default_value_t = history::HELD_OUT, value_name = "N")]
     pub held_out: NonZeroUsize,
     /// Rank each of them among as many items that the user never came to
     #[arg(long, default_value = "100", value_name = "N")]

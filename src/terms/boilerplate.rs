@@ -1,0 +1,70 @@
+//! Words that say what form an item has, or which of a series it is, and not what it is about.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Phrases without a subject, in any catalogue of videos, music or goods. Their words stay terms
+/// elsewhere: "video" is one of "video editing".
+const PHRASES: &str = "official video, official music video, official lyric video, official lyrics video, \
+    official audio, official trailer, official teaser, official clip, official visualizer, lyric video, \
+    lyrics video, full video, full movie, full episode, full album, full version, full hd, ultra hd, \
+    hd quality, high quality, new release, brand new, best seller, free shipping, free delivery, \
+    must watch, must see, offizielles video, offizieller trailer, clip officiel, vidéo officielle, \
+    bande annonce, video oficial, vídeo oficial, clipe oficial, video ufficiale";
+
+/// Words that number the parts of a series where a number follows: "Part 3", but not "part time".
+const NUMBERED: &str = "part pt episode ep chapter ch volume vol season series lesson lecture section unit \
+    level day week no nr teil folge kapitel staffel lektion partie épisode chapitre tome saison leçon \
+    parte episodio capítulo capitulo temporada lección episódio aula capitolo puntata stagione deel \
+    aflevering hoofdstuk часть серия глава выпуск урок том";
+
+/// Finds boilerplate.
+pub(super) struct Boilerplate {
+    /// Phrases by their first words, in lower case.
+    phrases: HashMap<&'static str, Vec<Vec<&'static str>>>,
+    numbered: Vec<&'static str>,
+}
+
+impl Boilerplate {
+    pub(super) fn new() -> Boilerplate {
+        let mut phrases: HashMap<_, Vec<Vec<&str>>> = HashMap::new();
+        for phrase in PHRASES.split(", ") {
+            let words: Vec<&str> = phrase.split(' ').filter(|word| !word.is_empty()).collect();
+            phrases.entry(words[0]).or_default().push(words);
+        }
+        Boilerplate {
+            phrases,
+            numbered: NUMBERED.split_whitespace().collect(),
+        }
+    }
+
+    /// How many words are boilerplate from this place on, 0 if none is.
+    ///
+    /// `words` are those of `text` from there on, in their places and in lower case.
+    pub(super) fn length(&self, text: &str, words: &[(Range<usize>, String)]) -> usize {
+        let Some((place, first)) = words.first() else {
+            return 0;
+        };
+        if self.numbered.contains(&first.as_str()) && is_numbered(&text[place.end..]) {
+            return 1;
+        }
+        let phrases = self.phrases.get(first.as_str()).into_iter().flatten();
+        let lengths = phrases
+            .filter(|phrase| {
+                let found = words.iter().map(|(_, word)| word.as_str());
+                phrase.len() <= words.len() && found.zip(*phrase).all(|(a, b)| a == *b)
+            })
+            .map(Vec::len);
+        lengths.max().unwrap_or(0)
+    }
+}
+
+/// Whether a text goes on with a number, in digits or as the Romans wrote it.
+fn is_numbered(text: &str) -> bool {
+    let text = text.trim_start_matches(['.', ':', '#', ' ', '\u{a0}', '(']);
+    let number = text.split(|c: char| !c.is_alphanumeric()).next();
+    number.is_some_and(|number| {
+        number.starts_with(|c: char| c.is_ascii_digit())
+            || (!number.is_empty() && number.chars().all(|c| matches!(c, 'I' | 'V' | 'X')))
+    })
+}
