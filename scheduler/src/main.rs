@@ -1,5 +1,7 @@
 //! `sojourn`: the scheduler and the command line around it.
 
+#[macro_use]
+mod output;
 mod commands;
 
 use std::process::ExitCode;

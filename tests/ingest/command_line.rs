@@ -1,7 +1,7 @@
 //! `sojourn ingest` as a process: its options, its exit codes, its signals.
 
 use std::collections::BTreeMap;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use sojourn::dataset::{Manifest, SERVER_ADDRESS_FILE};
 use sojourn::item::ItemIndex;
@@ -170,6 +170,35 @@ fn a_language_makes_its_words_one_and_leaves_those_of_others() {
         manifest(&workspace, &output).counts.terms
     };
     assert_eq!((terms("german"), terms("any")), (2, 0));
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let workspace = workspace();
+    let location = |name: &str| workspace.location(name);
+    let (items, log, out) = (
+        location("items.csv"),
+        location("log.csv"),
+        location("dataset"),
+    );
+    let mut child = command("sojourn")
+        .args([
+            "ingest",
+            "--items",
+            &items,
+            "--interactions",
+            &log,
+            "--out",
+            &out,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]

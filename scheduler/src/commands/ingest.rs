@@ -9,6 +9,7 @@ use serde_json::json;
 use sojourn::dataset::Manifest;
 use sojourn::ingest::{FieldMap, IngestError, IngestOptions, IngestProgress, Phase, ingest as run};
 use sojourn::settings;
+use sojourn::terms::SalienceMethod;
 use sojourn_scheduler::cli::{IngestArgs, read_toml};
 use sojourn_scheduler::progress;
 
@@ -117,7 +118,8 @@ fn print(manifest: &Manifest, out: &str, output: Output) {
         let shards = manifest.shards.len();
         println!(
             "{}",
-            json!({"dataset": out, "id": manifest.id, "counts": counts, "shards": shards})
+            json!({"dataset": out, "id": manifest.id, "counts": counts, "shards": shards,
+                   "salience_learned": manifest.relevance.is_some()})
         );
         return;
     }
@@ -136,6 +138,12 @@ fn print(manifest: &Manifest, out: &str, output: Output) {
         manifest.shards.len(),
         counts.out_of_order
     );
+    let weights = match (manifest.salience.method, manifest.relevance) {
+        (SalienceMethod::Learned, Some(_)) => "learned from items and histories",
+        (SalienceMethod::Learned, None) => "by the formula, as there was too little to learn from",
+        (SalienceMethod::Formula, _) => "by the formula",
+    };
+    println!("  terms weighed {weights}");
     let rejects: Vec<String> = counts
         .rejects
         .iter()

@@ -37,7 +37,7 @@ pub fn report(args: &EvalReportArgs, output: Output) -> Result<Done> {
     if output.json {
         println!("{}", serde_json::to_string(&report)?);
     } else if !output.quiet {
-        print!("{markdown}");
+        println!("{}", markdown.trim_end());
     }
     Ok(Done::Well)
 }
