@@ -18,6 +18,7 @@ pub mod journey;
 pub mod keys;
 pub mod naming;
 pub mod queue;
+mod regression;
 pub mod run;
 #[cfg(feature = "cli")]
 pub mod settings;

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{DatasetError, MANIFEST_FILE, Storage};
 use crate::journey::Exploration;
-use crate::terms::{Relevance, SalienceParams};
+use crate::terms::SalienceParams;
 
 /// The format of datasets that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -44,10 +44,10 @@ pub struct Manifest {
     pub window: Option<u64>,
     /// How terms were weighed.
     pub salience: SalienceParams,
-    /// What was learned about which terms are relevant, if that was asked for and there was enough to
-    /// learn from.
+    /// The coefficients by which it was learned which terms are relevant, by the names of the features,
+    /// if that was asked for and there was enough to learn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relevance: Option<Relevance>,
+    pub relevance: Option<BTreeMap<String, f64>>,
     /// What its histories say about taking up something new, if they say anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploration: Option<Exploration>,

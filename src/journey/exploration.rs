@@ -6,9 +6,8 @@
 //! its next item opens one.
 
 use serde::{Deserialize, Serialize};
-use smartcore::linalg::basic::arrays::Array;
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
+
+use crate::regression::fit;
 
 /// What is known of a walk.
 const FEATURES: usize = 5;
@@ -22,9 +21,6 @@ const FEWEST_ITEMS: usize = 10;
 
 /// Items that are learned from, about: more would only take longer.
 const MOST_ROWS: usize = 100_000;
-
-/// Keeps the coefficients small where a dataset says little.
-const PENALTY: f64 = 1.0;
 
 /// A walk through a history: in time order, the journey that each item joined first. A journey is
 /// numbered when its first item opens it, from 0 without a gap.
@@ -104,36 +100,23 @@ impl Exploration {
     pub(crate) fn learned(walks: &[Vec<u32>]) -> Option<Exploration> {
         let told = |homes: &Vec<u32>| homes.len().saturating_sub(FEWEST_ITEMS);
         let every = walks.iter().map(told).sum::<usize>().div_ceil(MOST_ROWS);
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        let mut opened: Vec<i32> = Vec::new();
+        let mut rows = Vec::new();
+        let mut opened = Vec::new();
         for homes in walks.iter().step_by(every.max(1)) {
             let mut walk = Walk::default();
             for (at, &home) in homes.iter().enumerate() {
                 if at >= FEWEST_ITEMS {
-                    rows.push(walk.features().to_vec());
-                    opened.push(i32::from(walk.opens(home)));
+                    rows.push(walk.features());
+                    opened.push(walk.opens(home));
                 }
                 walk.step(home);
             }
         }
-        if !opened.contains(&0) || !opened.contains(&1) {
-            return None;
-        }
-        let rows = DenseMatrix::from_2d_vec(&rows).ok()?;
-        let parameters = LogisticRegressionParameters::default().with_alpha(PENALTY);
-        let model = LogisticRegression::fit(&rows, &opened, parameters).ok()?;
-        let coefficients = model.coefficients();
-        let mut weights = [0.0; FEATURES];
-        for (at, weight) in weights.iter_mut().enumerate() {
-            *weight = *coefficients.get((0, at));
-        }
-        let bias = *model.intercept().get((0, 0));
-        let learned = Exploration { bias, weights };
-        learned.is_finite().then_some(learned)
-    }
-
-    fn is_finite(&self) -> bool {
-        self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite())
+        let fitted = fit(rows, &opened)?;
+        Some(Exploration {
+            bias: fitted.bias,
+            weights: fitted.weights,
+        })
     }
 
     /// The chance that the item after this walk opens a journey, 0 to 1.

@@ -128,7 +128,7 @@ pub struct Analyser {
     stemming: Stemming,
     boilerplate: Boilerplate,
     stop_words: HashSet<&'static str>,
-    phrase_only: HashSet<&'static str>,
+    phrase_only: &'static HashSet<&'static str>,
 }
 
 impl Analyser {
@@ -235,7 +235,13 @@ mod tests {
     use super::*;
     use crate::terms::Language;
 
-    const LANGUAGES: [Language; 3] = [Language::Any, Language::English, Language::Russian];
+    const LANGUAGES: [Language; 5] = [
+        Language::Any,
+        Language::English,
+        Language::German,
+        Language::Russian,
+        Language::Turkish,
+    ];
 
     fn analyse(item: &Item) -> Analysis {
         Analyser::new(&SalienceParams::default()).analyse(item)
@@ -315,7 +321,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_cut_into_words_that_stand_in_it(text in any::<String>(), choice in 0..3usize) {
+        fn any_text_is_cut_into_words_that_stand_in_it(text in any::<String>(), choice in 0..5usize) {
             let params = SalienceParams { language: LANGUAGES[choice], ..SalienceParams::default() };
             let item = Item { title: text.clone(), description: text.repeat(2), ..Item::default() };
             let analysis = Analyser::new(&params).analyse(&item);

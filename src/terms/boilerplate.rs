@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::words::are_neighbours;
+
 /// Phrases without a subject, in any catalogue of videos, music or goods. Their words stay terms
 /// elsewhere: "video" is one of "video editing".
 const PHRASES: &str = "official video, official music video, official lyric video, official lyrics video, \
@@ -13,8 +15,7 @@ const PHRASES: &str = "official video, official music video, official lyric vide
     bande annonce, video oficial, vídeo oficial, clipe oficial, video ufficiale";
 
 /// Words that number the parts of a series where a number follows: "Part 3", but not "part time".
-const NUMBERED: &str = "part pt episode ep chapter ch volume vol season series lesson lecture section unit \
-    level day week no nr teil folge kapitel staffel lektion partie épisode chapitre tome saison leçon \
+const NUMBERED: &str = "part pt episode ep chapter ch volume vol season series lesson lecture no nr teil folge kapitel staffel lektion partie épisode chapitre tome saison leçon \
     parte episodio capítulo capitulo temporada lección episódio aula capitolo puntata stagione deel \
     aflevering hoofdstuk часть серия глава выпуск урок том";
 
@@ -50,21 +51,32 @@ impl Boilerplate {
         }
         let phrases = self.phrases.get(first.as_str()).into_iter().flatten();
         let lengths = phrases
-            .filter(|phrase| {
-                let found = words.iter().map(|(_, word)| word.as_str());
-                phrase.len() <= words.len() && found.zip(*phrase).all(|(a, b)| a == *b)
-            })
+            .filter(|phrase| stands_here(phrase, text, words))
             .map(Vec::len);
         lengths.max().unwrap_or(0)
     }
 }
 
+fn stands_here(phrase: &[&str], text: &str, words: &[(Range<usize>, String)]) -> bool {
+    let Some(words) = words.get(..phrase.len()) else {
+        return false;
+    };
+    words
+        .iter()
+        .zip(phrase)
+        .all(|((_, word), part)| word == part)
+        && words
+            .windows(2)
+            .all(|pair| are_neighbours(text, &pair[0].0, &pair[1].0))
+}
+
 /// Whether a text goes on with a number, in digits or as the Romans wrote it.
 fn is_numbered(text: &str) -> bool {
     let text = text.trim_start_matches(['.', ':', '#', ' ', '\u{a0}', '(']);
-    let number = text.split(|c: char| !c.is_alphanumeric()).next();
-    number.is_some_and(|number| {
-        number.starts_with(|c: char| c.is_ascii_digit())
-            || (!number.is_empty() && number.chars().all(|c| matches!(c, 'I' | 'V' | 'X')))
-    })
+    let mut number = text.chars().take_while(|c| c.is_alphanumeric());
+    let is_roman = |c: char| matches!(c, 'I' | 'V' | 'X');
+    match number.next() {
+        Some(first) => first.is_ascii_digit() || (is_roman(first) && number.all(is_roman)),
+        None => false,
+    }
 }

@@ -1,6 +1,7 @@
 //! Words that are written as one: "Gemüsegarten" is a garden, and of vegetables.
 
 use super::stemming::Stemming;
+use super::stop_words::phrase_only;
 use super::{Language, TermId, Vocabulary};
 
 /// Shortest first and last part, in letters. Shorter ones are endings and prefixes more often than
@@ -29,6 +30,20 @@ impl Compounds {
         })
     }
 
+    /// How many more items each term of a vocabulary is a part of, in compounds that are terms: by the
+    /// words alone, the parts would look rarer than they are.
+    pub(super) fn items_of_parts(&self, vocabulary: &Vocabulary) -> Vec<(TermId, u32)> {
+        let words = (0..vocabulary.len() as u32).map(TermId);
+        let words = words.filter(|&term| vocabulary.npmi(term).is_none());
+        words
+            .flat_map(|term| {
+                let items = vocabulary.document_frequency(term);
+                let parts = self.parts(vocabulary.surface(term), items, vocabulary);
+                parts.map(move |part| (part, items))
+            })
+            .collect()
+    }
+
     /// The two words of the vocabulary that a word, which stands in `items` items, is made of; none if
     /// it is not. The stemmer takes off what joins the parts ("Zeitungsartikel").
     ///
@@ -45,6 +60,9 @@ impl Compounds {
         let letters: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
         let last_cut = letters.len().saturating_sub(LAST_LETTERS);
         let find = |part: &str| {
+            if phrase_only().contains(part) {
+                return None;
+            }
             let term = vocabulary.find(&self.stemming.stem(part))?;
             Some((term, u64::from(vocabulary.document_frequency(term))))
         };
@@ -121,6 +139,26 @@ mod tests {
         assert_eq!(parts(Language::German, "Handlunge", &rare).len(), 2);
         let common = [&rare[..], &["Handlunge"; 4]].concat();
         assert!(parts(Language::German, "Handlunge", &common).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_in_the_items_of_its_compounds_too() {
+        let titles = [&["Gemüsegarten"; 3][..], &["Gemüse"; 4], &["Garten"; 5]].concat();
+        let vocabulary = vocabulary(Language::German, &titles);
+        let frequency = |word: &str| {
+            let stem = Stemming::new(Language::German).stem(word);
+            vocabulary.document_frequency(vocabulary.find(&stem).unwrap())
+        };
+        assert_eq!(
+            ["gemüsegarten", "gemüse", "garten"].map(frequency),
+            [3, 7, 8]
+        );
+    }
+
+    #[test]
+    fn a_word_that_only_phrases_are_made_of_is_no_part() {
+        let titles = ["work", "work", "shop", "shop"];
+        assert!(parts(Language::German, "Workshop", &titles).is_empty());
     }
 
     #[test]

@@ -132,3 +132,59 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::Item;
+    use crate::terms::{Analyser, SalienceParams, VocabularyCounter};
+
+    /// What is known of a word of the first of these items.
+    fn known(items: &[Item], word: &str, without: Option<Field>) -> Option<Evidence> {
+        let params = SalienceParams::default();
+        let scratch = tempfile::tempdir().unwrap();
+        let mut counter = VocabularyCounter::new(&params, 0, scratch.path()).unwrap();
+        counter.add(items).unwrap();
+        let vocabulary = counter.finish().unwrap();
+        let analysis = Analyser::new(&params).analyse(&items[0]);
+        let evidence = evidence(&analysis, &vocabulary, params.language, without);
+        let term = vocabulary.find(word)?;
+        let found = evidence.into_iter().find(|&(other, _)| other == term);
+        found.map(|(_, evidence)| evidence)
+    }
+
+    fn items() -> [Item; 2] {
+        let item = Item {
+            title: "Slow ukulele".into(),
+            tags: vec!["Music".into(), "ukulele".into()],
+            description: "A tune for patience, by Ida. Then Ida sings about patience.".into(),
+            ..Item::default()
+        };
+        [item.clone(), item]
+    }
+
+    #[test]
+    fn occurrences_are_told_by_field_and_the_first_by_its_place() {
+        let ukulele = known(&items(), "ukulel", None).unwrap();
+        assert_eq!(ukulele.occurrences, [1, 1, 0, 0]);
+        assert_eq!((ukulele.position, ukulele.document_frequency), (1, 2));
+        let patience = known(&items(), "patienc", None).unwrap();
+        assert_eq!(patience.occurrences, [0, 0, 0, 2]);
+        assert_eq!(patience.position, 1, "after tune");
+    }
+
+    #[test]
+    fn what_one_field_says_can_be_left_out() {
+        let ukulele = known(&items(), "ukulel", Some(Field::Title)).unwrap();
+        assert_eq!((ukulele.occurrences, ukulele.position), ([0, 1, 0, 0], 1));
+        assert_eq!(known(&items(), "slow", Some(Field::Title)), None);
+    }
+
+    #[test]
+    fn capitals_count_where_they_were_a_choice() {
+        let capitals = |word| known(&items(), word, None).unwrap().capitals;
+        assert_eq!(capitals("ida"), Some(1.0));
+        assert_eq!(capitals("patienc"), Some(0.0));
+        assert_eq!(capitals("music"), None, "the first word of its text");
+    }
+}

@@ -114,6 +114,14 @@ fn german_compounds_meet_what_they_are_made_of() {
     ];
     assert!(cosine(Language::German, &titles, 0, 2) > 0.9);
     assert!(cosine(Language::German, &titles, 0, 1) > 0.3);
+    // So they do where the compound is a term itself.
+    let often = [
+        &titles[..],
+        &["Gemüsegarten", "Garten", "Gemüse", "Garten", "Gemüse"],
+    ]
+    .concat();
+    assert!(cosine(Language::German, &often, 0, 1) > 0.1);
+    assert!(cosine(Language::German, &often, 0, 3) > 0.1);
     assert!(cosine(Language::German, &titles, 4, 5) > 0.9);
     assert_eq!(cosine(Language::German, &titles, 0, 4), 0.0);
     assert_eq!(cosine(Language::English, &titles, 0, 2), 0.0);

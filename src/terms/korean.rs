@@ -1,4 +1,4 @@
-//! Korean nouns without the particles that are written on them.
+//! Korean words without the particles that are written on them.
 
 /// A particle, and after which endings of a noun it stands.
 struct Particle {
@@ -61,30 +61,30 @@ const LAST_SYLLABLE: u32 = 0xd7a3;
 const ENDINGS: u32 = 28;
 const RIEUL: u32 = 8;
 
-/// The noun of a word in Hangul, without particles, of which there may be several ("서울에서는"). A noun
-/// that ends like one loses that too, but so in each of its forms. None for a word in another script.
-pub(super) fn noun(word: &str) -> Option<&str> {
+/// A word in Hangul without particles, of which there may be several ("서울에서는"). A word that ends like
+/// one loses that too, but so in each of its forms. None for a word in another script.
+pub(super) fn without_particles(word: &str) -> Option<&str> {
     if !word.chars().all(is_syllable) {
         return None;
     }
-    let mut noun = word;
+    let mut bare = word;
     'again: loop {
         for particle in &PARTICLES {
-            if let Some(before) = noun.strip_suffix(particle.written)
+            if let Some(before) = bare.strip_suffix(particle.written)
                 && before.chars().count() >= LEAST_SYLLABLES
                 && particle.stands_after(before)
             {
-                noun = before;
+                bare = before;
                 continue 'again;
             }
         }
-        return Some(noun);
+        return Some(bare);
     }
 }
 
 impl Particle {
-    fn stands_after(&self, noun: &str) -> bool {
-        let Some(last) = noun.chars().next_back() else {
+    fn stands_after(&self, word: &str) -> bool {
+        let Some(last) = word.chars().next_back() else {
             return false;
         };
         let ending = (last as u32 - FIRST_SYLLABLE) % ENDINGS;
@@ -117,7 +117,7 @@ mod tests {
             "요리까지",
         ];
         for form in forms {
-            assert_eq!(noun(form), Some("요리"), "{form}");
+            assert_eq!(without_particles(form), Some("요리"), "{form}");
         }
         for form in [
             "한국",
@@ -129,10 +129,10 @@ mod tests {
             "한국에서도",
             "한국의",
         ] {
-            assert_eq!(noun(form), Some("한국"), "{form}");
+            assert_eq!(without_particles(form), Some("한국"), "{form}");
         }
         for form in ["서울", "서울로", "서울에서는"] {
-            assert_eq!(noun(form), Some("서울"), "{form}");
+            assert_eq!(without_particles(form), Some("서울"), "{form}");
         }
     }
 
@@ -140,16 +140,16 @@ mod tests {
     fn a_particle_that_does_not_stand_after_such_a_syllable_is_a_part_of_the_noun() {
         // After a consonant there would be 이, not 가; after a vowel 는, not 은.
         for word in ["소설가", "음악가", "기타은"] {
-            assert_eq!(noun(word), Some(word));
+            assert_eq!(without_particles(word), Some(word));
         }
     }
 
     #[test]
     fn short_nouns_stay_whole_and_other_scripts_are_none_of_ours() {
         for word in ["아이", "도로", "온도", "화가", "나이"] {
-            assert_eq!(noun(word), Some(word));
+            assert_eq!(without_particles(word), Some(word));
         }
-        assert_eq!(noun("ukulele"), None);
-        assert_eq!(noun("k팝"), None);
+        assert_eq!(without_particles("ukulele"), None);
+        assert_eq!(without_particles("k팝"), None);
     }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::analyser::FIELDS;
 use super::evidence::evidence;
-use super::relevance::{Belonging, Company, Described, Example, Relevance};
+use super::relevance::{Belonging, CoOccurrence, Described, Example, Relevance};
 use super::salience::{Learned, formula};
 use super::{
     Analyser, Analysis, Evidence, Field, Salience, SalienceParams, TermId, TermVector, Vocabulary,
@@ -20,20 +20,32 @@ const MOST_TERMS: usize = 64;
 const TRANSITIONS: usize = 8_192;
 const ITEMS: u64 = 1_024;
 
-/// How often everything is put together with something at random, at most, until chance has brought
-/// about as many shared terms as belonging together has.
-const ROUNDS: usize = 64;
+/// How many negative samples everything has at most; there are as many as make as many shared terms as
+/// belonging together does.
+const NEGATIVE_SAMPLES: usize = 64;
 
-/// Two items that a user took up one after the other.
+/// Most examples of each thing that belongs together: thinned out beyond.
+const MOST_EXAMPLES: usize = 1 << 17;
+
+/// Two different items that a user took up one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The earlier one.
     pub from: ItemIndex,
     /// The later one.
     pub to: ItemIndex,
-    /// In which half of the users it was seen. What is known of a term's company in one half tells how
-    /// much that is worth in the other.
-    pub half: bool,
+    /// In which of two parts of the users it was seen. How terms co-occur in one tells how much that is
+    /// worth in the other.
+    pub fold: Fold,
+}
+
+/// A part of the users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// In which co-occurrence is counted.
+    Counted,
+    /// From which examples are made.
+    Exemplary,
 }
 
 /// Looks at all items of a catalogue, and learns which of their terms are relevant: those that an item
@@ -43,7 +55,7 @@ pub struct SalienceLearner<'v> {
     vocabulary: &'v Vocabulary,
     analyser: Analyser,
     transitions: Vec<Transition>,
-    /// Those of the second half that examples are made of.
+    /// Those that examples are made of.
     exemplary: Vec<Transition>,
     /// Items in transitions, and items that exemplary ones start from.
     in_transitions: HashSet<u32>,
@@ -81,9 +93,10 @@ impl<'v> SalienceLearner<'v> {
         vocabulary: &'v Vocabulary,
         transitions: Vec<Transition>,
     ) -> SalienceLearner<'v> {
-        let second: Vec<Transition> = transitions.iter().copied().filter(|t| t.half).collect();
-        let step = second.len().div_ceil(TRANSITIONS).max(1);
-        let exemplary: Vec<Transition> = second.into_iter().step_by(step).collect();
+        let of_fold = transitions.iter().filter(|t| t.fold == Fold::Exemplary);
+        let exemplary: Vec<Transition> = of_fold.copied().collect();
+        let step = exemplary.len().div_ceil(TRANSITIONS).max(1);
+        let exemplary: Vec<Transition> = exemplary.into_iter().step_by(step).collect();
         let both = |t: &Transition| [t.from.0, t.to.0];
         SalienceLearner {
             params: params.clone(),
@@ -177,100 +190,156 @@ impl<'v> SalienceLearner<'v> {
 
     /// What was learned, or the formula alone where there was too little to learn from.
     pub fn finish(self) -> Salience {
-        let company = self.company(|transition| !transition.half);
-        let mut examples = Vec::new();
-        self.of_transitions(&company, &mut examples);
-        self.of_fields(&company, &mut examples);
-        let learned = Relevance::learned(&examples).map(|relevance| Learned {
-            relevance,
-            company: self.company(|_| true),
-        });
-        Salience::learned(&self.params, learned)
+        match Relevance::learned(&self.examples()) {
+            None => Salience::formula(&self.params),
+            Some(relevance) => {
+                let learned = Learned {
+                    relevance,
+                    co_occurrences: self.co_occurrences(|_| true),
+                };
+                Salience::learned(&self.params, learned)
+            }
+        }
     }
 
-    /// The company of each term in some of the transitions; empty without any.
-    fn company(&self, counts: impl Fn(&Transition) -> bool) -> Vec<Company> {
-        let mut from = vec![0_u32; self.vocabulary.len()];
-        let mut company = vec![Company::default(); self.vocabulary.len()];
-        let mut transitions = 0.0;
-        for transition in self.transitions.iter().filter(|t| counts(t)) {
-            transitions += 1.0;
+    fn examples(&self) -> Vec<Example> {
+        let counted = self.co_occurrences(|transition| transition.fold == Fold::Counted);
+        let mut examples = Vec::new();
+        let pairs = self.exemplary.iter().filter_map(|transition| {
+            Some(Pair {
+                item: transition.from.0,
+                text: self.texts.get(&transition.from.0)?,
+                other: transition.to.0,
+                terms: self.terms_of(transition.to),
+            })
+        });
+        compare(
+            &pairs.collect::<Vec<_>>(),
+            Belonging::Next,
+            &counted,
+            &mut examples,
+        );
+        for (field, told) in Field::ALL.into_iter().zip(&self.by_field) {
+            let pairs = (0..).zip(told).map(|(item, told)| Pair {
+                item,
+                text: &told.others,
+                other: item,
+                terms: &told.field,
+            });
+            let belonging = Belonging::Field(field);
+            compare(
+                &pairs.collect::<Vec<_>>(),
+                belonging,
+                &counted,
+                &mut examples,
+            );
+        }
+        examples
+    }
+
+    /// How each term co-occurs in some of the transitions; empty without any.
+    fn co_occurrences(&self, counts: impl Fn(&Transition) -> bool) -> Vec<CoOccurrence> {
+        let transitions: Vec<&Transition> =
+            self.transitions.iter().filter(|&t| counts(t)).collect();
+        if transitions.is_empty() {
+            return Vec::new();
+        }
+        let mut terms = vec![TermCounts::default(); self.vocabulary.len()];
+        let mut items: HashMap<ItemIndex, [u64; 2]> = HashMap::new();
+        for transition in &transitions {
             let earlier = self.terms_of(transition.from);
             for term in earlier {
-                from[term.position()] += 1;
+                terms[term.position()].from += 1;
             }
             for term in self.terms_of(transition.to) {
-                let company = &mut company[term.position()];
-                company.expected += 1.0;
-                if earlier.binary_search(term).is_ok() {
-                    company.together += 1.0;
-                }
+                let counts = &mut terms[term.position()];
+                counts.to += 1;
+                counts.together += u32::from(earlier.binary_search(term).is_ok());
+            }
+            items.entry(transition.from).or_default()[0] += 1;
+            items.entry(transition.to).or_default()[1] += 1;
+        }
+        // Nobody goes on from an item to itself, so chance does not either.
+        for (item, [from, to]) in items {
+            for term in self.terms_of(item) {
+                terms[term.position()].with_itself += from * to;
             }
         }
-        for (company, from) in company.iter_mut().zip(from) {
-            company.expected *= f64::from(from) / f64::max(transitions, 1.0);
-        }
-        company
+        let number = transitions.len() as f64;
+        let of_counts = |counts: TermCounts| CoOccurrence {
+            observed: f64::from(counts.together),
+            expected: (u64::from(counts.from) * u64::from(counts.to) - counts.with_itself) as f64
+                / number,
+        };
+        terms.into_iter().map(of_counts).collect()
     }
 
     fn terms_of(&self, item: ItemIndex) -> &[TermId] {
         self.terms.get(&item.0).map_or(&[], |terms| terms)
     }
-
-    fn of_transitions(&self, company: &[Company], examples: &mut Vec<Example>) {
-        let pairs: Vec<(&[(TermId, Described)], &[TermId])> = self
-            .exemplary
-            .iter()
-            .filter_map(|transition| {
-                let text = self.texts.get(&transition.from.0)?;
-                Some((&**text, self.terms_of(transition.to)))
-            })
-            .collect();
-        compare(&pairs, Belonging::Next, company, examples);
-    }
-
-    fn of_fields(&self, company: &[Company], examples: &mut Vec<Example>) {
-        for (field, told) in Field::ALL.into_iter().zip(&self.by_field) {
-            let pairs: Vec<(&[(TermId, Described)], &[TermId])> = told
-                .iter()
-                .map(|told| (&*told.others, &*told.field))
-                .collect();
-            compare(&pairs, Belonging::Field(field), company, examples);
-        }
-    }
 }
 
-/// Adds examples from texts and what belongs to each, and about as many from texts and what belongs to
-/// others.
+/// In how many transitions an item with the term is left, come to, and both; and how many pairs of those
+/// left and those come to are of an item with itself.
+#[derive(Clone, Copy, Default)]
+struct TermCounts {
+    from: u32,
+    to: u32,
+    together: u32,
+    with_itself: u64,
+}
+
+/// The text of an item, and the terms of what belongs to it.
+struct Pair<'a> {
+    item: u32,
+    text: &'a [(TermId, Described)],
+    other: u32,
+    terms: &'a [TermId],
+}
+
+/// Adds examples from each item with what belongs to it, and about as many from items with what belongs
+/// to others.
 fn compare(
-    pairs: &[(&[(TermId, Described)], &[TermId])],
+    pairs: &[Pair<'_>],
     belonging: Belonging,
-    company: &[Company],
+    counted: &[CoOccurrence],
     examples: &mut Vec<Example>,
 ) {
-    let mut add = |text: usize, partner: usize| {
+    // Too few to be put together in other ways.
+    if pairs.len() <= NEGATIVE_SAMPLES {
+        return;
+    }
+    let start = examples.len();
+    let mut add = |at: usize, partner: usize| {
+        let (pair, partner) = (&pairs[at], &pairs[partner]);
+        let belongs = std::ptr::eq(pair, partner);
+        if !belongs && (partner.other == pair.item || partner.other == pair.other) {
+            return 0;
+        }
         let before = examples.len();
-        let shared = shared(pairs[text].0, pairs[partner].1);
+        let shared = shared(pair.text, partner.terms);
         examples.extend(shared.map(|&(term, described)| Example {
             belonging,
             described,
-            company: company.get(term.position()).copied().unwrap_or_default(),
-            belongs: text == partner,
+            co_occurrence: counted.get(term.position()).copied().unwrap_or_default(),
+            belongs,
         }));
         examples.len() - before
     };
-    let belong: usize = (0..pairs.len()).map(|at| add(at, at)).sum();
-    let mut at_random = 0;
-    for round in 1..=ROUNDS {
-        if at_random >= belong || pairs.len() <= ROUNDS {
+    let positive: usize = (0..pairs.len()).map(|at| add(at, at)).sum();
+    let mut negative = 0;
+    for sample in 1..=NEGATIVE_SAMPLES {
+        if negative >= positive {
             break;
         }
-        // Others far away: items with ids in a row are often of one kind.
-        let away = (round * pairs.len()).div_ceil(ROUNDS + 1);
-        at_random += (0..pairs.len())
-            .map(|at| add(at, (at + away) % pairs.len()))
-            .sum::<usize>();
+        // From far away: items with ids in a row are often of one kind.
+        let away = (sample * pairs.len()).div_ceil(NEGATIVE_SAMPLES + 1);
+        let added = (0..pairs.len()).map(|at| add(at, (at + away) % pairs.len()));
+        negative += added.sum::<usize>();
     }
+    let step = (positive + negative).div_ceil(MOST_EXAMPLES).max(1);
+    let kept: Vec<Example> = examples.drain(start..).step_by(step).collect();
+    examples.extend(kept);
 }
 
 /// The terms of a text that stand among these.
@@ -307,6 +376,10 @@ mod tests {
         (xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) >> 8) as usize
     }
 
+    fn fold(number: usize) -> Fold {
+        [Fold::Counted, Fold::Exemplary][number % 2]
+    }
+
     fn items(describe: impl Fn(usize, &mut Item)) -> Vec<Item> {
         let item = |at| {
             let mut item = Item {
@@ -319,12 +392,17 @@ mod tests {
         (0..SUBJECTS * ITEMS_OF_A_SUBJECT).map(item).collect()
     }
 
-    fn learned(items: &[Item], transitions: &[Transition], batch: usize) -> (Vocabulary, Salience) {
+    fn count(items: &[Item]) -> Vocabulary {
         let params = SalienceParams::default();
         let scratch = tempfile::tempdir().unwrap();
         let mut counter = VocabularyCounter::new(&params, 0, scratch.path()).unwrap();
         counter.add(items).unwrap();
-        let vocabulary = counter.finish().unwrap();
+        counter.finish().unwrap()
+    }
+
+    fn learned(items: &[Item], transitions: &[Transition], batch: usize) -> (Vocabulary, Salience) {
+        let vocabulary = count(items);
+        let params = SalienceParams::default();
         let mut learner = SalienceLearner::new(&params, &vocabulary, transitions.to_vec());
         items.chunks(batch).for_each(|batch| learner.add(batch));
         let salience = learner.finish();
@@ -349,7 +427,7 @@ mod tests {
     fn a_term_that_users_go_on_with_weighs_more_than_one_that_they_do_not() {
         let items = items(|at, item| item.title = format!("{} {}", noise(at), subject(at)));
         let (vocabulary, formula) = learned(&items, &[], 100);
-        assert_eq!(formula.relevance(), None, "one field alone says nothing");
+        assert_eq!(formula.coefficients(), None, "one field alone says nothing");
         let lead_of = |vocabulary, salience| lead(&items, vocabulary, salience, 77);
         let before = lead_of(&vocabulary, &formula);
 
@@ -358,14 +436,14 @@ mod tests {
         let transition = |from: usize| Transition {
             from: ItemIndex(from as u32),
             to: ItemIndex(((from + SUBJECTS * (1 + scattered(from) % 19)) % items.len()) as u32),
-            half: scattered(from + items.len()).is_multiple_of(2),
+            fold: fold(scattered(from + items.len())),
         };
         let transitions: Vec<Transition> = indices.map(transition).collect();
         let (vocabulary, salience) = learned(&items, &transitions, 100);
         let after = lead_of(&vocabulary, &salience);
         assert!(after > 1.5 * before, "{before}, {after}");
         let (_, in_one) = learned(&items, &transitions, items.len());
-        assert_eq!(in_one.relevance(), salience.relevance());
+        assert_eq!(in_one.coefficients(), salience.coefficients());
     }
 
     #[test]
@@ -387,28 +465,61 @@ mod tests {
             let (vocabulary, salience) = learned(&items, &[], 64);
             let lead_of = |salience| lead(&items, &vocabulary, salience, 78);
             let formula = Salience::formula(salience.params());
-            assert!(salience.relevance().is_some());
+            assert!(salience.coefficients().is_some());
             assert!(
-                lead_of(&salience) > 1.1 * lead_of(&formula),
+                lead_of(&salience) > 1.05 * lead_of(&formula),
                 "{:?}",
-                salience.relevance()
+                salience.coefficients()
             );
         }
+    }
+
+    #[test]
+    fn an_item_that_everybody_takes_up_is_no_sample_of_chance_for_itself() {
+        // Half of all transitions start from the first item, half lead to it.
+        let items = items(|at, item| item.title = format!("{}, {}", subject(at), noise(at)));
+        let transition = |at: usize| {
+            let other = ItemIndex(1 + at as u32);
+            let (from, to) = match at % 2 {
+                0 => (ItemIndex(0), other),
+                _ => (other, ItemIndex(0)),
+            };
+            Transition {
+                from,
+                to,
+                fold: fold(at / 2),
+            }
+        };
+        let transitions: Vec<Transition> = (0..items.len() - 1).map(transition).collect();
+        let vocabulary = count(&items);
+        let params = SalienceParams::default();
+        let mut learner = SalienceLearner::new(&params, &vocabulary, transitions);
+        learner.add(&items);
+        let counts = learner.co_occurrences(|_| true);
+        let subject = vocabulary.find(&subject(0)).unwrap();
+        let CoOccurrence { observed, expected } = counts[subject.position()];
+        assert_eq!(observed, 19.0, "the other items of its subject");
+        assert!(
+            expected < 25.0,
+            "{expected}, and not the hundred of the item with itself"
+        );
     }
 
     #[test]
     fn nothing_is_learned_from_a_few_items() {
         let few = |at, item: &mut Item| {
             item.title = subject(at);
-            item.description = format!("{} {}", subject(at), noise(at));
+            if at % 7 == 0 {
+                item.description = format!("{} {}", subject(at), noise(at));
+            }
         };
-        let items: Vec<Item> = items(few).into_iter().take(50).collect();
-        let transitions = (0..49).map(|at| Transition {
+        let items: Vec<Item> = items(few).into_iter().take(70).collect();
+        let transitions = (0..69).map(|at| Transition {
             from: ItemIndex(at),
             to: ItemIndex(at + 1),
-            half: at % 2 == 0,
+            fold: fold(at as usize),
         });
         let (_, salience) = learned(&items, &transitions.collect::<Vec<_>>(), 10);
-        assert_eq!(salience.relevance(), None);
+        assert_eq!(salience.coefficients(), None);
     }
 }

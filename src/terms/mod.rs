@@ -41,13 +41,12 @@ mod words;
 pub use analyser::{Analyser, Analysis, FIELDS, Field, Pair, Token};
 pub use counter::{VocabularyCounter, VocabularyError};
 pub use evidence::Evidence;
-pub use learner::{SalienceLearner, Transition};
+pub use learner::{Fold, SalienceLearner, Transition};
 pub use params::{
     FieldBoosts, Language, ParamsError, SalienceMethod, SalienceParams, TERMS_PER_ITEM,
     VOCABULARY_LIMIT,
 };
 pub use related::{RelatedCounter, RelatedTerms};
-pub use relevance::Relevance;
 pub use salience::Salience;
 pub use vector::{QuantisedVector, TermVector};
 pub use vocabulary::{Vocabulary, VocabularyStats};

@@ -1,56 +1,64 @@
-//! How relevant a term is to an item, beyond what the formula of salience knows.
+//! How relevant a term is to an item, learned without labels.
 //!
-//! Nobody labels terms. But two items that share a term go together by chance, or because of what
-//! they are about, and a logistic regression can tell one from the other: it learns from items that
-//! belong together and from items that were put together at random, wherever they have a term in
-//! common. Its log-odds are how much more than chance the term says.
+//! Two items share a term by chance, or because of what they are about, and a logistic regression can
+//! tell one from the other: it learns from items that belong together and from negative samples, items
+//! that were put together at random, wherever they have a term in common. Its log-odds are how much more
+//! than chance the term says.
 
-use serde::{Deserialize, Serialize};
-use smartcore::linalg::basic::arrays::Array;
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
+use std::collections::BTreeMap;
 
 use super::analyser::FIELDS;
 use super::salience::rarity;
 use super::{Evidence, Field};
+use crate::regression::fit;
 
-/// What a text says of a term: in which fields, how often, how early, whether it is a bigram, how firm
-/// a one, how much bigrams cover of it, its capitals.
+/// What a text says of a term.
 const IN_TEXT: usize = FIELDS + 8;
 
-/// With what is known of its company.
+/// With what is known of its co-occurrence.
 const FEATURES: usize = IN_TEXT + 2;
 
-/// What counts only while it is learned: how rare the term is, which the formula knows already, and what
-/// it was that belongs together.
-const ASIDE: usize = 2 + FIELDS;
+/// In their order.
+const FEATURE_NAMES: [&str; FEATURES] = [
+    "title",
+    "tags",
+    "queries",
+    "description",
+    "log_occurrences",
+    "earliness",
+    "bigram",
+    "npmi",
+    "covered",
+    "absorbed",
+    "capitals",
+    "case_untold",
+    "log_lift",
+    "log_expected",
+];
+
+/// Nuisance variables, which are held constant when what was learned is applied: how rare the term is,
+/// which the formula has weighed already, and what it was that belongs together.
+const NUISANCE: usize = 2 + FIELDS;
 
 /// What is learned counts by this power of the odds. On films and shop items (the next item, learned
 /// from what came before) 0.25 to 0.6 gain; at 1, shop items lose.
 const STRENGTH: f64 = 0.4;
 
-/// Added to what was counted and to what was expected, so that a term that was seen once is no marvel.
-const DOUBT: f64 = 3.0;
+/// Pseudocount of what is observed and of what is expected, so that a term that was seen once is no
+/// marvel.
+const PSEUDOCOUNT: f64 = 3.0;
 
 /// Words after which it hardly matters any more how early a term stands.
 const EARLY: f64 = 5.0;
 
-/// Fewest examples of each kind.
+/// Fewest examples of each label.
 const FEWEST: usize = 100;
 
-/// Decimals of what is learned that are kept: the last bits of a logarithm differ from machine to
-/// machine, and the same data must make the same catalogue on all of them.
-const DECIMALS: f64 = 1e4;
-
-/// Keeps the coefficients small where there are few examples.
-const PENALTY: f64 = 1.0;
-
-/// How often items with a term were taken up one after the other by the same user.
+/// How often users went on from an item with a term to another one with the term.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Company {
-    /// Transitions from an item with the term to one with the term.
-    pub(super) together: f64,
-    /// How many of them chance would have brought about.
+pub(super) struct CoOccurrence {
+    pub(super) observed: f64,
+    /// How often they would have by chance.
     pub(super) expected: f64,
 }
 
@@ -79,51 +87,46 @@ impl Described {
     }
 }
 
-/// A term that an item shares with what belongs to it, or with what was put to it at random.
+/// A term that an item shares with what belongs to it, or with a negative sample.
 pub(super) struct Example {
     pub(super) belonging: Belonging,
     pub(super) described: Described,
-    pub(super) company: Company,
-    /// Whether it belongs.
+    pub(super) co_occurrence: CoOccurrence,
+    /// The label: whether it belongs.
     pub(super) belongs: bool,
 }
 
 /// What was learned about which terms say more than chance does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Relevance {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Relevance {
     weights: [f64; FEATURES],
 }
 
 impl Relevance {
     /// Learns from examples. None where they are too few.
     pub(super) fn learned(examples: &[Example]) -> Option<Relevance> {
-        let belong = examples.iter().filter(|example| example.belongs).count();
-        if belong.min(examples.len() - belong) < FEWEST {
+        let positive = examples.iter().filter(|example| example.belongs).count();
+        if positive.min(examples.len() - positive) < FEWEST {
             return None;
         }
-        let mut rows: Vec<[f64; FEATURES + ASIDE]> = examples.iter().map(Example::row).collect();
-        let scales = standardise(&mut rows);
-        let belongs: Vec<i32> = examples
-            .iter()
-            .map(|example| i32::from(example.belongs))
-            .collect();
-        let values = rows.iter().flatten().copied().collect();
-        let rows = DenseMatrix::new(rows.len(), FEATURES + ASIDE, values, false).ok()?;
-        let parameters = LogisticRegressionParameters::default().with_alpha(PENALTY);
-        let model = LogisticRegression::fit(&rows, &belongs, parameters).ok()?;
+        let rows = examples.iter().map(Example::row).collect();
+        let labels: Vec<bool> = examples.iter().map(|example| example.belongs).collect();
+        let fitted = fit(rows, &labels)?;
         let mut weights = [0.0; FEATURES];
-        for (at, weight) in weights.iter_mut().enumerate() {
-            let learned = *model.coefficients().get((0, at)) / scales[at];
-            *weight = (learned * DECIMALS).round() / DECIMALS;
-        }
-        let is_finite = weights.iter().all(|weight: &f64| weight.is_finite());
-        is_finite.then_some(Relevance { weights })
+        weights.copy_from_slice(&fitted.weights[..FEATURES]);
+        Some(Relevance { weights })
+    }
+
+    /// The coefficients by the names of the features.
+    pub(super) fn coefficients(&self) -> BTreeMap<String, f64> {
+        let names = FEATURE_NAMES.map(String::from);
+        names.into_iter().zip(self.weights).collect()
     }
 
     /// What the weight of a term is multiplied by: a power of the odds that it says more than chance,
     /// in an unknown unit that is the same for all terms.
-    pub(super) fn factor(&self, evidence: &Evidence, company: Company) -> f64 {
-        let features = in_text(evidence).into_iter().chain(of_company(company));
+    pub(super) fn factor(&self, evidence: &Evidence, co_occurrence: CoOccurrence) -> f64 {
+        let features = in_text(evidence).into_iter().chain(of_pairs(co_occurrence));
         let terms = self.weights.iter().zip(features);
         let log_odds: f64 = terms.map(|(weight, feature)| weight * feature).sum();
         libm::exp(STRENGTH * log_odds)
@@ -131,12 +134,12 @@ impl Relevance {
 }
 
 impl Example {
-    fn row(&self) -> [f64; FEATURES + ASIDE] {
-        let mut row = [0.0; FEATURES + ASIDE];
+    fn row(&self) -> [f64; FEATURES + NUISANCE] {
+        let mut row = [0.0; FEATURES + NUISANCE];
         let rarity = f64::from(self.described.rarity);
         let in_text = self.described.in_text.into_iter().map(f64::from);
         let known = in_text
-            .chain(of_company(self.company))
+            .chain(of_pairs(self.co_occurrence))
             .chain([rarity, rarity * rarity]);
         for (cell, value) in row.iter_mut().zip(known) {
             *cell = value;
@@ -168,30 +171,9 @@ fn in_text(evidence: &Evidence) -> [f64; IN_TEXT] {
     ]
 }
 
-fn of_company(company: Company) -> [f64; FEATURES - IN_TEXT] {
+fn of_pairs(co_occurrence: CoOccurrence) -> [f64; FEATURES - IN_TEXT] {
     [
-        libm::log((company.together + DOUBT) / (company.expected + DOUBT)),
-        libm::log1p(company.expected),
+        libm::log((co_occurrence.observed + PSEUDOCOUNT) / (co_occurrence.expected + PSEUDOCOUNT)),
+        libm::log1p(co_occurrence.expected),
     ]
-}
-
-/// Brings every column to a mean of 0 and a deviation of 1, so that one penalty suits all, and returns
-/// the deviations; 1 for a column whose values are all the same.
-fn standardise<const N: usize>(rows: &mut [[f64; N]]) -> [f64; N] {
-    let count = rows.len() as f64;
-    let mut scales = [1.0; N];
-    for column in 0..N {
-        let mean = rows.iter().map(|row| row[column]).sum::<f64>() / count;
-        let squares = rows
-            .iter()
-            .map(|row| (row[column] - mean) * (row[column] - mean));
-        let deviation = (squares.sum::<f64>() / count).sqrt();
-        if deviation > 1e-9 {
-            scales[column] = deviation;
-        }
-        for row in rows.iter_mut() {
-            row[column] = (row[column] - mean) / scales[column];
-        }
-    }
-    scales
 }

@@ -1,6 +1,8 @@
 //! How much a term says about an item.
 
-use super::relevance::{Company, Relevance};
+use std::collections::BTreeMap;
+
+use super::relevance::{CoOccurrence, Relevance};
 use super::{Evidence, SalienceParams, TermId};
 
 /// What weighs the terms of items: everything that makes an item's terms goes through it.
@@ -15,7 +17,7 @@ pub struct Salience {
 pub(super) struct Learned {
     pub(super) relevance: Relevance,
     /// By term; empty where no histories were learned from.
-    pub(super) company: Vec<Company>,
+    pub(super) co_occurrences: Vec<CoOccurrence>,
 }
 
 impl Salience {
@@ -27,11 +29,11 @@ impl Salience {
         }
     }
 
-    /// The formula times what was learned, if anything was.
-    pub(super) fn learned(params: &SalienceParams, learned: Option<Learned>) -> Salience {
+    /// The formula times what was learned.
+    pub(super) fn learned(params: &SalienceParams, learned: Learned) -> Salience {
         Salience {
             params: params.clone(),
-            learned,
+            learned: Some(learned),
         }
     }
 
@@ -39,9 +41,9 @@ impl Salience {
     /// dropped.
     pub fn weight(&self, term: TermId, evidence: &Evidence) -> f64 {
         let factor = self.learned.as_ref().map_or(1.0, |learned| {
-            let company = learned.company.get(term.position());
-            let company = company.copied().unwrap_or_default();
-            learned.relevance.factor(evidence, company)
+            let co_occurrence = learned.co_occurrences.get(term.position());
+            let co_occurrence = co_occurrence.copied().unwrap_or_default();
+            learned.relevance.factor(evidence, co_occurrence)
         });
         formula(evidence, &self.params) * factor
     }
@@ -51,9 +53,10 @@ impl Salience {
         &self.params
     }
 
-    /// What was learned, apart from what is known of single terms.
-    pub fn relevance(&self) -> Option<Relevance> {
-        self.learned.as_ref().map(|learned| learned.relevance)
+    /// If it was learned, the coefficients of the regression by the names of its features.
+    pub fn coefficients(&self) -> Option<BTreeMap<String, f64>> {
+        let learned = self.learned.as_ref()?;
+        Some(learned.relevance.coefficients())
     }
 }
 

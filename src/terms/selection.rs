@@ -1,5 +1,6 @@
 //! Choosing, out of all terms that occur, those that a vocabulary keeps.
 
+use super::compounds::Compounds;
 use super::salience::npmi;
 use super::tally::Kind;
 use super::vocabulary::Terms;
@@ -112,7 +113,11 @@ impl<'p> Selection<'p> {
             bigrams: self.bigrams.len() as u64,
             cut: self.cut,
         };
-        Vocabulary::new(Terms::merge(&self.words, &self.bigrams), stats)
+        let mut vocabulary = Vocabulary::new(Terms::merge(&self.words, &self.bigrams), stats);
+        if let Some(compounds) = Compounds::of(self.params.language) {
+            vocabulary.add_items(compounds.items_of_parts(&vocabulary));
+        }
+        vocabulary
     }
 }
 

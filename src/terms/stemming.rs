@@ -28,8 +28,8 @@ impl Stemming {
 
     /// The form of a lower-case word that is matched.
     pub(crate) fn stem(&self, word: &str) -> String {
-        if let Some(noun) = korean::noun(word) {
-            return noun.to_owned();
+        if let Some(bare) = korean::without_particles(word) {
+            return bare.to_owned();
         }
         let word = match self.language {
             // Names keep their endings behind an apostrophe.

@@ -1,6 +1,7 @@
 //! Words that say nothing of what an item is about.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use super::Language;
 
@@ -140,8 +141,10 @@ pub(crate) fn stop_words(language: Language) -> HashSet<&'static str> {
 }
 
 /// The words that are terms only as a part of a phrase.
-pub(crate) fn phrase_only() -> HashSet<&'static str> {
-    PHRASE_ONLY.split_whitespace().collect()
+pub(crate) fn phrase_only() -> &'static HashSet<&'static str> {
+    static WORDS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| PHRASE_ONLY.split_whitespace().collect());
+    &WORDS
 }
 
 #[cfg(test)]

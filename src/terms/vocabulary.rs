@@ -57,6 +57,15 @@ impl Vocabulary {
         }
     }
 
+    /// Counts items to terms that occur in more of them than was counted.
+    pub(super) fn add_items(&mut self, more: Vec<(TermId, u32)>) {
+        let most = u32::try_from(self.stats.items).unwrap_or(u32::MAX);
+        for (term, items) in more {
+            let frequency = &mut self.terms.document_frequencies[term.position()];
+            *frequency = frequency.saturating_add(items).min(most);
+        }
+    }
+
     /// How it came about.
     pub fn stats(&self) -> VocabularyStats {
         self.stats

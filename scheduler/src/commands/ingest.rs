@@ -138,8 +138,8 @@ fn print(manifest: &Manifest, out: &str, output: Output) {
         manifest.shards.len(),
         counts.out_of_order
     );
-    let weights = match (manifest.salience.method, manifest.relevance) {
-        (SalienceMethod::Learned, Some(_)) => "learned from items and histories",
+    let weights = match (manifest.salience.method, &manifest.relevance) {
+        (SalienceMethod::Learned, Some(_)) => "by what was learned",
         (SalienceMethod::Learned, None) => "by the formula, as there was too little to learn from",
         (SalienceMethod::Formula, _) => "by the formula",
     };

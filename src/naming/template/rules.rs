@@ -28,7 +28,7 @@ impl Rules {
         let all = |words: &[String]| words.iter().flat_map(|word| stems(word)).collect();
         let mut generic: FxHashSet<Arc<str>> = all(&names.generic);
         // What says nothing as a term says nothing as a name.
-        generic.extend(phrase_only().into_iter().flat_map(stems));
+        generic.extend(phrase_only().iter().copied().flat_map(stems));
         let mut unsafe_phrases: FxHashMap<Arc<str>, Vec<Vec<Arc<str>>>> = FxHashMap::default();
         for phrase in &names.unsafe_words {
             let mut stems = stems(phrase).into_iter();
