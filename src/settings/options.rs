@@ -62,6 +62,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                     "scratch",
                     "language",
                     "salience",
+                    "salience-params",
                 ],
             ),
             (

@@ -175,7 +175,7 @@ fn a_worker_asks_as_its_files_say() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(
         path("prompt.toml"),
-        "format = 1\ninstructions = \"Name it in {language}.\"\n[question]\nterms = 3",
+        "format = 1\ninstructions = \"Name it in {language}.\"\n[question]\nterms = 2",
     )
     .unwrap();
     let question = json!({"users": [{"journeys": [{"id": "7", "titles": ["Goat cheese"]}]}]});
@@ -230,7 +230,7 @@ fn a_worker_asks_as_its_files_say() {
         .flat_map(|q| &q.asked)
         .map(|a| a.terms.len())
         .collect();
-    assert_eq!(terms, BTreeSet::from([3]));
+    assert_eq!(terms, BTreeSet::from([2]));
     let output = command("sojourn")
         .args(["show", "u0", "--redis", &server.url(), "--json"])
         .output()

@@ -35,8 +35,8 @@ pub struct IngestArgs {
     /// Replace a dataset that is there; a local one keeps the results of its private Redis
     #[arg(long)]
     pub force: bool,
-    /// Folder for scratch files, and for a dataset on its way to an object store [default: beside
-    /// --out, or the folder for temporary files if that is an object store]
+    /// Folder for scratch files, and for a dataset on its way to an object store [default: beside the
+    /// dataset, or the folder for temporary files if that goes to an object store]
     #[arg(long, env = "SOJOURN_SCRATCH", value_name = "DIR")]
     pub scratch: Option<PathBuf>,
     /// Memory for sorting and counting

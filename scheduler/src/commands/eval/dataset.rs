@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use sojourn::dataset::Dataset;
 use sojourn::evaluation::{Folder, NextItem, NextOptions, UserFigures, UserOptions};
-use sojourn::history::History;
+use sojourn::history::{HELD_OUT, History, LEAST_TO_HOLD_OUT};
 use sojourn::journey::JourneyParams;
 use sojourn_scheduler::cli::{EvalDatasetArgs, EvalNextArgs, EvalUsersArgs};
 use sojourn_scheduler::progress;
@@ -74,6 +74,15 @@ pub async fn next(args: EvalNextArgs, output: Output) -> Result<Done> {
         candidates: args.candidates.get(),
         seed: args.dataset.seed,
     };
+    let learned = loaded.dataset.manifest().relevance.is_some();
+    let knows_them = options.held_out > HELD_OUT.get() || options.least_items < LEAST_TO_HOLD_OUT;
+    if learned && knows_them {
+        tracing::warn!(
+            "what terms weigh was learned from some of the items that are held out: the last \
+             {HELD_OUT} of histories of {LEAST_TO_HOLD_OUT} or more were left out of that; ingest with \
+             --salience formula to hold out others"
+        );
+    }
     let work = move || {
         let catalogue = loaded.dataset.catalogue();
         NextItem::of(&loaded.histories, catalogue, loaded.parameters, &options)
