@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn chances_are_those_of_the_examples_whatever_their_unit() {
         // So in one of ten where the second is 0, in nine of ten where it is 1000.
-        let label = |at: usize| (at % 10 == 0) != (at >= 500);
+        let label = |at: usize| at.is_multiple_of(10) != (at >= 500);
         let example = |at: usize| [3.0, if at < 500 { 0.0 } else { 1000.0 }];
         let examples = (0..1000).map(example).collect();
         let fitted = fit(examples, &(0..1000).map(label).collect::<Vec<_>>()).unwrap();
@@ -99,8 +99,13 @@ mod tests {
     #[test]
     fn what_a_few_examples_have_tells_little() {
         // The second is had by five of a thousand, all of one label.
-        let example = |at: usize| [f64::from(at as u32 % 7), f64::from(u8::from(at % 200 == 0))];
-        let labels: Vec<bool> = (0..1000).map(|at| at % 2 == 0).collect();
+        let example = |at: usize| {
+            [
+                f64::from(at as u32 % 7),
+                f64::from(u8::from(at.is_multiple_of(200))),
+            ]
+        };
+        let labels: Vec<bool> = (0..1000_usize).map(|at| at.is_multiple_of(2)).collect();
         let fitted = fit((0..1000).map(example).collect(), &labels).unwrap();
         assert!((0.1..1.5).contains(&fitted.weights[1]), "{fitted:?}");
     }

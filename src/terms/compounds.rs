@@ -57,8 +57,11 @@ impl Compounds {
         vocabulary: &Vocabulary,
     ) -> impl Iterator<Item = TermId> + use<> {
         let word = written.to_lowercase();
-        let letters: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
-        let last_cut = letters.len().saturating_sub(LAST_LETTERS);
+        let letters = word.chars().count();
+        let cuts = word.char_indices().map(|(at, _)| at);
+        let cuts = cuts
+            .take((letters + 1).saturating_sub(LAST_LETTERS))
+            .skip(FIRST_LETTERS);
         let find = |part: &str| {
             if phrase_only().contains(part) {
                 return None;
@@ -67,8 +70,8 @@ impl Compounds {
             Some((term, u64::from(vocabulary.document_frequency(term))))
         };
         let mut best: Option<(u64, [TermId; 2])> = None;
-        for cut in FIRST_LETTERS..=last_cut {
-            let (first, last) = word.split_at(letters[cut]);
+        for cut in cuts {
+            let (first, last) = word.split_at(cut);
             let Some(((last, last_items), (first, first_items))) =
                 find(last).and_then(|last| Some((last, find(first)?)))
             else {
