@@ -54,7 +54,7 @@ impl Default for JourneyParams {
         JourneyParams {
             epsilon: 0.1,
             assign: Assign::Nearest,
-            merge: Some(0.0125),
+            merge: Some(0.014),
             reassign: true,
             drop_at_most: 2,
             least_confidence: 0.35,
