@@ -188,11 +188,14 @@ fn header(method: &Method, source: &Prepared) -> MethodHeader {
 }
 
 fn said(parameters: &JourneyParams) -> String {
-    let JourneyParams { epsilon, merge, .. } = parameters;
-    match merge {
-        Some(merge) => format!("epsilon {epsilon}, merge {merge}"),
-        None => format!("epsilon {epsilon}"),
+    let mut said = format!("epsilon {}", parameters.epsilon);
+    if let Some(merge) = parameters.merge {
+        said += &format!(", merge {merge}");
     }
+    if parameters.least_confidence > 0.0 {
+        said += &format!(", least confidence {}", parameters.least_confidence);
+    }
+    said
 }
 
 /// Those with the highest score; of equals the first.
