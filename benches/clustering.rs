@@ -80,12 +80,12 @@ fn walk() -> JourneyParams {
     }
 }
 
-fn inverted_lists(
-    icpc: &mut Icpc,
+fn inverted_lists<'a>(
+    icpc: &'a mut Icpc,
     vectors: &mut ItemVectors,
     items: &[Item],
     params: &JourneyParams,
-) -> Clusters {
+) -> &'a Clusters {
     vectors.clear();
     for item in items {
         vectors.push(item.iter().copied());
@@ -134,7 +134,7 @@ fn clustering(criterion: &mut Criterion) {
         let (mut icpc, mut vectors) = (Icpc::default(), ItemVectors::default());
         let found = inverted_lists(&mut icpc, &mut vectors, &items, &walk());
         assert_eq!(
-            found.journeys,
+            found.journeys.to_vecs(),
             map_per_journey(&items),
             "both sides find the same"
         );

@@ -161,6 +161,15 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// That of another loop, or of another part of the job.
+    #[must_use]
+    pub fn another(&self) -> Contact {
+        Contact {
+            health: self.health.clone(),
+            waits: false,
+        }
+    }
+
     /// A call has failed, and is going to be repeated.
     pub fn failed(&mut self, error: &impl Coded) {
         let now = Instant::now();

@@ -12,6 +12,30 @@ use crate::run::RunId;
 /// The prefix of every key unless `--key-prefix` says otherwise.
 pub const DEFAULT_PREFIX: &str = "sj";
 
+/// The keys of the results of a user, in one slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UserKeys {
+    pub names: String,
+    pub journeys: String,
+    /// Are there within a transaction only, while results are set aside: both hashes, and what says so.
+    aside: [String; 3],
+}
+
+impl UserKeys {
+    pub const COUNT: usize = 5;
+
+    pub fn all(&self) -> [&String; UserKeys::COUNT] {
+        let [names_aside, journeys_aside, kept] = &self.aside;
+        [
+            &self.names,
+            &self.journeys,
+            names_aside,
+            journeys_aside,
+            kept,
+        ]
+    }
+}
+
 /// Makes key names under one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -40,6 +64,16 @@ impl Keys {
     /// Hash of a user: journey id to the journey as JSON, and `_meta`.
     pub fn journeys(&self, user: &str) -> String {
         format!("{}:{{{user}}}:journeys", self.prefix)
+    }
+
+    /// All keys of the results of a user.
+    pub(crate) fn of_user(&self, user: &str) -> UserKeys {
+        let key = |what: &str| format!("{}:{{{user}}}:{what}", self.prefix);
+        UserKeys {
+            names: self.names(user),
+            journeys: self.journeys(user),
+            aside: [key("kept:names"), key("kept:journeys"), key("kept")],
+        }
     }
 
     /// The name of all journeys of which the same is said to the same model; `signature` is a hash of

@@ -71,6 +71,10 @@ impl Links {
         }
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.connector, Connector::Cluster(_))
+    }
+
     /// The link in use; a new one if there is none.
     pub(super) async fn get(&self) -> RedisResult<Arc<Link>> {
         if let Some(link) = self.current() {

@@ -6,7 +6,7 @@
 //! a blocking read short, after which the server hands the next job to a reader that is gone.
 //!
 //! What is behind it, one server, the primary that sentinels name, or a cluster, is found out when
-//! the connection is made; nothing outside this folder needs to know.
+//! the connection is made; all that anybody outside this folder may ask is whose keys go together.
 
 mod address;
 mod connector;
@@ -26,6 +26,8 @@ pub use error::ConnectError;
 pub use handle::{BlockingConnection, Connection};
 pub(crate) use script::BatchScript;
 pub use server::ServerVersion;
+
+use redis::cluster_routing::Slot;
 
 use crate::keys::Keys;
 use address::Address;
@@ -140,6 +142,12 @@ impl Redis {
     /// The names of all keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The slot of a key where keys of different slots cannot be in one call: on a cluster. None on one
+    /// server, where any keys can.
+    pub(crate) fn slot(&self, key: &str) -> Option<Slot> {
+        self.links.is_cluster().then(|| Slot::for_key(key))
     }
 
     /// What answered when the connection was made.

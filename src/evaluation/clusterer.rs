@@ -23,13 +23,13 @@ impl Clusterer<'_> {
     }
 
     /// The journeys in a history of these items, in time order, as positions.
-    pub(super) fn cluster(&mut self, items: &[ItemIndex]) -> Clusters {
+    pub(super) fn cluster(&mut self, items: &[ItemIndex]) -> &Clusters {
         self.vectors.fill(self.catalogue, items.iter().copied());
         self.icpc.cluster(&self.vectors, &self.parameters)
     }
 
-    /// The walk through such a history alone, see [`Clusters::walk`].
-    pub(super) fn walk(&mut self, items: &[ItemIndex]) -> Vec<u32> {
+    /// The walk through such a history alone, see [`Icpc::walk`].
+    pub(super) fn walk(&mut self, items: &[ItemIndex]) -> &[u32] {
         self.vectors.fill(self.catalogue, items.iter().copied());
         self.icpc.walk(&self.vectors, &self.parameters)
     }

@@ -28,7 +28,7 @@ impl ExplorationFigures {
         let (mut known, mut others) = (Vec::new(), Vec::new());
         for history in histories {
             let items: Vec<ItemIndex> = history.visits().iter().map(|visit| visit.item).collect();
-            let walk = clusterer.walk(&items);
+            let walk = clusterer.walk(&items).to_vec();
             // By the user, so that it does not hang on who else is in the dataset.
             if xxh3_64(history.user.as_bytes()).is_multiple_of(2) {
                 known.push(walk);

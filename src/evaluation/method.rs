@@ -139,7 +139,7 @@ fn clustered(
     let journeys: Vec<Vec<Vec<u32>>> = source
         .mixes
         .iter()
-        .map(|(_, items)| clusterer.cluster(items).journeys)
+        .map(|(_, items)| clusterer.cluster(items).journeys.to_vecs())
         .collect();
     let cluster_seconds = begun.elapsed().as_secs_f64();
     let found = source
@@ -222,7 +222,7 @@ fn tuning_score(sources: &[Prepared], parameters: &JourneyParams) -> f64 {
             .filter(|(mix, _)| mix.half == Half::Tune)
         {
             let score = scores.entry((mix.difficulty, mix.noise)).or_default();
-            score.0 += Agreement::of(&mix.labels, &clusterer.cluster(items).journeys).ari;
+            score.0 += Agreement::of(&mix.labels, &clusterer.cluster(items).journeys.to_vecs()).ari;
             score.1 += 1.0;
         }
         means.extend(scores.into_values().map(|(sum, mixes)| sum / mixes));

@@ -13,7 +13,7 @@ use super::estimate::Estimate;
 use crate::catalogue::Catalogue;
 use crate::history::{HELD_OUT, History, LEAST_TO_HOLD_OUT};
 use crate::item::ItemIndex;
-use crate::journey::JourneyParams;
+use crate::journey::{Groups, JourneyParams};
 
 /// How far down a list of recommendations is looked.
 const TOP: usize = 10;
@@ -209,10 +209,10 @@ struct Test<'a> {
 
 impl Test<'_> {
     fn user(&mut self, name: &str, split: &Split) -> User {
-        let found = self.clusterer.cluster(&split.known);
+        let found = self.clusterer.cluster(&split.known).clone();
         let journeys = self.profiles(&split.known, &found.journeys);
-        let dropped = [&found.small[..], &found.unsure].concat();
-        let dropped = self.profiles(&split.known, &dropped);
+        let mut dropped = self.profiles(&split.known, &found.small);
+        dropped.extend(self.profiles(&split.known, &found.unsure));
         let all: Vec<u32> = (0..split.known.len() as u32).collect();
         let history = self.profile(&split.known, &all, |_| 1.0);
         let fading = self.profile(&split.known, &all, |at| left(at, split.known.len()));
@@ -275,8 +275,8 @@ impl Test<'_> {
         sampled
     }
 
-    fn profiles(&self, known: &[ItemIndex], groups: &[Vec<u32>]) -> Vec<Profile> {
-        let profile = |group: &Vec<u32>| self.profile(known, group, |_| 1.0);
+    fn profiles(&self, known: &[ItemIndex], groups: &Groups) -> Vec<Profile> {
+        let profile = |group: &[u32]| self.profile(known, group, |_| 1.0);
         groups.iter().map(profile).collect()
     }
 

@@ -22,7 +22,7 @@ pub(super) fn learn(
         let most = parameters.max_history as usize;
         let visited = visits.iter().map(|visit| visit.item).take(most);
         vectors.fill(&catalogue, visited);
-        walks.push(icpc.walk(&vectors, &parameters));
+        walks.push(icpc.walk(&vectors, &parameters).to_vec());
     })?;
     Ok(Exploration::learned(&walks))
 }

@@ -205,7 +205,7 @@ impl Describer<'_> {
                 }
             });
             let chosen = left.remove(best);
-            titles.push(title(chosen.at).chars().take(MAX_TITLE).collect());
+            titles.push(cut(title(chosen.at)).to_owned());
             if titles.len() == TITLES {
                 break;
             }
@@ -244,6 +244,12 @@ fn signature(terms: &[JourneyTerm], titles: &[String]) -> String {
     parts.sort_unstable();
     parts.extend(titles.iter().take(SIGNED_TITLES).map(String::as_str));
     format!("{:016x}", xxh3_64(parts.join("\n").as_bytes()))
+}
+
+/// What is kept of a title.
+fn cut(title: &str) -> &str {
+    let end = title.char_indices().nth(MAX_TITLE).map(|(end, _)| end);
+    &title[..end.unwrap_or(title.len())]
 }
 
 /// Four digits: more would only cost memory in every user's results.

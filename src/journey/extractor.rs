@@ -8,7 +8,7 @@ use super::exploration::Exploration;
 use super::identity::Members;
 use super::rank::Ranker;
 use super::sum::Sum;
-use super::{Icpc, ItemVectors, Journey, JourneyParams};
+use super::{Groups, Icpc, ItemVectors, Journey, JourneyParams};
 use crate::catalogue::Catalogue;
 use crate::history::{History, Visit};
 use crate::item::ItemIndex;
@@ -178,14 +178,13 @@ fn keep_latest(visits: &mut Vec<Visit>, most: usize) {
 }
 
 /// Distinct items of some journeys that are in none of the others.
-fn in_none_of(journeys: &[Vec<u32>], others: &[&[Vec<u32>]]) -> u64 {
+fn in_none_of(journeys: &Groups, others: &[&Groups]) -> u64 {
     let mut items: Vec<u32> = journeys.iter().flatten().copied().collect();
     items.sort_unstable();
     items.dedup();
     let mut others: Vec<u32> = others
         .iter()
-        .copied()
-        .flatten()
+        .flat_map(|others| others.iter())
         .flatten()
         .copied()
         .collect();

@@ -6,6 +6,7 @@
 //! (arXiv 2305.15498); merging and reassignment are ours.
 
 use super::confidence::Evidence;
+use super::groups::{Assignment, Groups};
 use super::index::{JourneyIndex, nearest};
 use super::merge::Neighbours;
 use super::params::{Assign, JourneyParams};
@@ -32,13 +33,13 @@ const SIZE_EXPONENT: f64 = 0.2;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clusters {
     /// Members in item order; the journeys in the order of their first item.
-    pub journeys: Vec<Vec<u32>>,
+    pub journeys: Groups,
     /// For each journey the chance that two of its items are about one thing, 0 to 1.
     pub confidences: Vec<f64>,
     /// Journeys that were dropped for being small, likewise.
-    pub small: Vec<Vec<u32>>,
+    pub small: Groups,
     /// Journeys that were dropped because their items may have come together by chance.
-    pub unsure: Vec<Vec<u32>>,
+    pub unsure: Groups,
     /// Items without a term: nothing says what they are about.
     pub without_terms: Vec<u32>,
     /// The mean cosine from which two single items became one journey; none where nothing was merged
@@ -49,14 +50,36 @@ pub struct Clusters {
     pub walk: Vec<u32>,
 }
 
-/// Memory of the clustering, used again for every user.
+impl Clusters {
+    fn clear(&mut self) {
+        self.journeys.clear();
+        self.confidences.clear();
+        self.small.clear();
+        self.unsure.clear();
+        self.without_terms.clear();
+        self.merge_threshold = None;
+        self.walk.clear();
+    }
+}
+
+/// The clustering, with memory that is used again for every user: once it has grown to the largest
+/// history, nothing is allocated any more.
 #[derive(Debug, Default)]
 pub struct Icpc {
     index: JourneyIndex,
+    assignment: Assignment,
+    /// The next one, while items move.
+    moved: Assignment,
+    /// Journeys that an item joins.
+    joined: Vec<u32>,
+    sizes: Vec<Size>,
     sum: Sum,
     /// Of all items of the history.
     whole: Sum,
+    with_terms: Vec<u32>,
     neighbours: Neighbours,
+    order: Vec<usize>,
+    found: Clusters,
 }
 
 impl Icpc {
@@ -64,106 +87,81 @@ impl Icpc {
     ///
     /// The result depends on `items` and `params` alone. Every item is in at least one journey, in
     /// a dropped journey, or without terms.
-    pub fn cluster(&mut self, items: &ItemVectors, params: &JourneyParams) -> Clusters {
-        let without_terms = (0..items.len() as u32)
-            .filter(|&item| items.get(item).is_empty())
-            .collect();
-        let mut journeys = self.open(items, params);
-        let walk = homes(items, &journeys);
+    pub fn cluster(&mut self, items: &ItemVectors, params: &JourneyParams) -> &Clusters {
+        self.open(items, params);
         let history = self.history(items);
         let merge_threshold = params
             .merge
             .map(|share| f64::from(share) * history.cohesion());
+        // The walk leaves the index of its journeys, as does a round that merges none.
+        let mut is_indexed = true;
         if let Some(threshold) = merge_threshold {
             for _ in 0..MOST_ROUNDS {
-                if !self.merge(items, &mut journeys, threshold) {
+                is_indexed = !self.merge(items, threshold);
+                if is_indexed {
                     break;
                 }
             }
         }
         if params.reassign {
-            journeys = self.reassign(items, &journeys, params);
-        }
-        journeys.sort();
-        let mut found = Clusters {
-            without_terms,
-            merge_threshold,
-            walk,
-            ..Clusters::default()
-        };
-        for members in journeys {
-            if members.len() <= params.drop_at_most as usize {
-                found.small.push(members);
-                continue;
+            if !is_indexed {
+                self.index_journeys(items);
             }
-            let confidence = self.evidence(items, &members, history).confidence();
-            if confidence < f64::from(params.least_confidence) {
-                found.unsure.push(members);
-            } else {
-                found.confidences.push(confidence);
-                found.journeys.push(members);
-            }
+            self.reassign(items, params);
         }
-        found
+        self.sort_out(items, params, history);
+        self.found.merge_threshold = merge_threshold;
+        &self.found
     }
 
-    /// Sums up all items.
-    fn history(&mut self, items: &ItemVectors) -> History {
-        let with_terms: Vec<u32> = (0..items.len() as u32)
-            .filter(|&item| !items.get(item).is_empty())
-            .collect();
-        let norm = self.whole.of(items, &with_terms);
-        History {
-            items: with_terms.len() as f64,
-            products: products(items, &with_terms, norm),
-        }
-    }
-
-    /// What a journey looks like beside the rest of the history.
-    fn evidence(&mut self, items: &ItemVectors, members: &[u32], history: History) -> Evidence {
-        let norm = self.sum.of(items, members);
-        let size = members.len() as f64;
-        let mean = |products: f64, pairs: f64| (products / pairs.max(1.0)).max(0.0);
-        let others = history.items - size;
-        Evidence {
-            items: size,
-            of: history.items,
-            within: mean(products(items, members, norm), size * (size - 1.0)),
-            across: mean(self.sum.product(&self.whole) - norm * norm, size * others),
-        }
-    }
-
-    /// [`Clusters::walk`] alone, for the time of the plain algorithm.
-    pub fn walk(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<u32> {
-        let journeys = self.open(items, params);
-        homes(items, &journeys)
+    /// The plain algorithm alone: in the order of the items with terms, the journey that each joins or
+    /// opens, the oldest of several.
+    pub fn walk(&mut self, items: &ItemVectors, params: &JourneyParams) -> &[u32] {
+        self.open(items, params);
+        &self.found.walk
     }
 
     /// The plain algorithm.
-    fn open(&mut self, items: &ItemVectors, params: &JourneyParams) -> Vec<Vec<u32>> {
+    fn open(&mut self, items: &ItemVectors, params: &JourneyParams) {
+        self.found.clear();
         self.index.clear(items.vocabulary());
-        let mut journeys: Vec<Vec<u32>> = Vec::new();
-        let mut joined: Vec<u32> = Vec::new();
+        self.assignment.clear();
         for item in 0..items.len() as u32 {
             let vector = items.get(item);
             if vector.is_empty() {
+                self.found.without_terms.push(item);
                 continue;
             }
             let similarities = self
                 .index
                 .dots(vector.iter())
-                .map(|(journey, dot, norm)| (journey, dot / norm.sqrt()));
-            join(similarities, params, &mut joined);
-            if joined.is_empty() {
-                self.index.open(vector.iter());
-                journeys.push(vec![item]);
+                .map(|(journey, dot, norm)| (journey, dot * norm.inverse));
+            join(similarities, params, &mut self.joined);
+            if self.joined.is_empty() {
+                self.joined.push(self.index.open(vector.iter()));
+            } else {
+                for &journey in &self.joined {
+                    self.index.add(journey, vector);
+                }
             }
-            for &journey in &joined {
-                self.index.add(journey, vector);
-                journeys[journey as usize].push(item);
+            for &journey in &self.joined {
+                self.assignment.join(item, journey);
             }
+            self.found.walk.extend(self.joined.iter().min());
         }
-        journeys
+        self.assignment.group();
+    }
+
+    /// Sums up all items.
+    fn history(&mut self, items: &ItemVectors) -> History {
+        self.with_terms.clear();
+        let with_terms = (0..items.len() as u32).filter(|&item| !items.get(item).is_empty());
+        self.with_terms.extend(with_terms);
+        let norm = self.whole.of(items, &self.with_terms);
+        History {
+            items: self.with_terms.len() as f64,
+            products: products(items, &self.with_terms, norm),
+        }
     }
 
     /// One round of merging: journeys join those that they are closest to, as
@@ -174,15 +172,15 @@ impl Icpc {
     ///
     /// How close two journeys are is the mean cosine between an item of one and an item of the other
     /// (average linkage), divided by a power of the size of the smaller, see [`SIZE_EXPONENT`].
-    ///
-    /// `journeys` are in the order of their first items, before and after.
-    fn merge(&mut self, items: &ItemVectors, journeys: &mut Vec<Vec<u32>>, threshold: f64) -> bool {
+    fn merge(&mut self, items: &ItemVectors, threshold: f64) -> bool {
         self.index.clear(items.vocabulary());
         self.neighbours.clear();
-        let sizes: Vec<Size> = journeys.iter().map(|members| Size::of(members)).collect();
+        let journeys = self.assignment.journeys();
+        self.sizes.clear();
+        self.sizes.extend(journeys.iter().map(Size::of));
         for (this, members) in journeys.iter().enumerate() {
             self.sum.of(items, members);
-            let neighbours = &mut self.neighbours;
+            let (neighbours, sizes) = (&mut self.neighbours, &self.sizes);
             let older = self
                 .index
                 .dots(self.sum.iter())
@@ -198,68 +196,40 @@ impl Icpc {
             self.neighbours.push(nearest);
             self.index.open(self.sum.iter());
         }
-
         let joining = self.neighbours.joining();
-        let before = journeys.len();
-        let mut grown = vec![false; before];
-        for (journey, hub) in joining.into_iter().enumerate() {
-            let Some(hub) = hub else { continue };
-            let members = std::mem::take(&mut journeys[journey]);
-            journeys[hub as usize].extend(members);
-            grown[hub as usize] = true;
+        let is_merged = joining.iter().any(Option::is_some);
+        if is_merged {
+            self.assignment
+                .relabel(|journey| joining[journey as usize].unwrap_or(journey));
         }
-        for (members, _) in journeys.iter_mut().zip(grown).filter(|(_, grown)| *grown) {
-            members.sort_unstable();
-            // With `Assign::Every` the journeys may share members, which still count once.
-            members.dedup();
-        }
-        journeys.retain(|members| !members.is_empty());
-        journeys.sort_unstable_by_key(|members| members[0]);
-        journeys.len() < before
+        is_merged
     }
 
     /// Fills the index with journeys as they are, numbered by their positions.
-    fn index_journeys(&mut self, items: &ItemVectors, journeys: &[Vec<u32>]) {
+    fn index_journeys(&mut self, items: &ItemVectors) {
         self.index.clear(items.vocabulary());
-        for members in journeys {
+        for members in self.assignment.journeys().iter() {
             self.sum.of(items, members);
             self.index.open(self.sum.iter());
         }
     }
 
-    /// Offers every item to the journeys as they are now, not counting the item itself where it is
-    /// a member: an item that opened a journey before its true one had grown moves over. An item
-    /// that is similar to no journey stays where it is.
-    fn reassign(
-        &mut self,
-        items: &ItemVectors,
-        journeys: &[Vec<u32>],
-        params: &JourneyParams,
-    ) -> Vec<Vec<u32>> {
-        self.index_journeys(items, journeys);
-        let mut homes: Vec<Vec<u32>> = vec![Vec::new(); items.len()];
-        for (journey, members) in journeys.iter().enumerate() {
-            for &item in members {
-                homes[item as usize].push(journey as u32);
-            }
-        }
-        let mut moved: Vec<Vec<u32>> = vec![Vec::new(); journeys.len()];
-        let mut joined: Vec<u32> = Vec::new();
-        for (item, homes) in homes.iter().enumerate() {
-            let item = item as u32;
+    /// Offers every item to the journeys as they are now, and as the index has them, not counting the
+    /// item itself where it is a member: an item that opened a journey before its true one had grown
+    /// moves over. An item that is similar to no journey stays where it is.
+    fn reassign(&mut self, items: &ItemVectors, params: &JourneyParams) {
+        self.moved.clear();
+        for (item, homes) in self.assignment.items() {
             let vector = items.get(item);
-            if vector.is_empty() {
-                continue;
-            }
             let square = vector.square();
             let similarities = self.index.dots(vector.iter()).map(|(journey, dot, norm)| {
-                if homes.binary_search(&journey).is_err() {
-                    return (journey, dot / norm.sqrt());
+                if homes.clone().all(|home| home != journey) {
+                    return (journey, dot * norm.inverse);
                 }
                 // |S - x|^2 = |S|^2 - 2 S.x + |x|^2; for a journey of this item alone both are
                 // rounding noise around 0.
-                let rest = norm - 2.0 * dot + square;
-                let alone = rest <= f64::EPSILON * norm;
+                let rest = norm.square - 2.0 * dot + square;
+                let alone = rest <= f64::EPSILON * norm.square;
                 (
                     journey,
                     if alone {
@@ -269,16 +239,60 @@ impl Icpc {
                     },
                 )
             });
-            join(similarities, params, &mut joined);
-            if joined.is_empty() {
-                joined.extend(homes);
+            join(similarities, params, &mut self.joined);
+            if self.joined.is_empty() {
+                self.joined.extend(homes);
             }
-            for &journey in &joined {
-                moved[journey as usize].push(item);
+            for &journey in &self.joined {
+                self.moved.join(item, journey);
             }
         }
-        moved.retain(|members| !members.is_empty());
-        moved
+        std::mem::swap(&mut self.assignment, &mut self.moved);
+        self.assignment.group();
+    }
+
+    /// Puts journeys that are small or unsure apart.
+    fn sort_out(&mut self, items: &ItemVectors, params: &JourneyParams, history: History) {
+        let journeys = self.assignment.journeys();
+        self.order.clear();
+        self.order.extend(0..journeys.len());
+        // Journeys that begin with the same item are told apart by the next one.
+        self.order.sort_by_key(|&at| journeys.get(at));
+        for &at in &self.order {
+            let members = journeys.get(at);
+            if members.len() <= params.drop_at_most as usize {
+                self.found.small.push(members);
+                continue;
+            }
+            let norm = self.sum.of(items, members);
+            let evidence = evidence(items, members, (&self.sum, norm), &self.whole, history);
+            let confidence = evidence.confidence();
+            if confidence < f64::from(params.least_confidence) {
+                self.found.unsure.push(members);
+            } else {
+                self.found.confidences.push(confidence);
+                self.found.journeys.push(members);
+            }
+        }
+    }
+}
+
+/// What a journey with this sum, of this norm, looks like beside the rest of the history.
+fn evidence(
+    items: &ItemVectors,
+    members: &[u32],
+    (sum, norm): (&Sum, f64),
+    whole: &Sum,
+    history: History,
+) -> Evidence {
+    let size = members.len() as f64;
+    let mean = |products: f64, pairs: f64| (products / pairs.max(1.0)).max(0.0);
+    let others = history.items - size;
+    Evidence {
+        items: size,
+        of: history.items,
+        within: mean(products(items, members, norm), size * (size - 1.0)),
+        across: mean(sum.product(whole) - norm * norm, size * others),
     }
 }
 
@@ -287,19 +301,6 @@ impl Icpc {
 fn products(items: &ItemVectors, members: &[u32], norm: f64) -> f64 {
     let own: f64 = members.iter().map(|&item| items.get(item).square()).sum();
     (norm * norm - own).max(0.0)
-}
-
-/// The oldest journey of each item that has terms.
-fn homes(items: &ItemVectors, journeys: &[Vec<u32>]) -> Vec<u32> {
-    let mut homes = vec![u32::MAX; items.len()];
-    for (journey, members) in (0..).zip(journeys) {
-        for &item in members {
-            let home = &mut homes[item as usize];
-            *home = journey.min(*home);
-        }
-    }
-    homes.retain(|&home| home != u32::MAX);
-    homes
 }
 
 /// What the items of a history have in common.
@@ -320,7 +321,7 @@ impl History {
 }
 
 /// The size of a journey as merging sees it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Size {
     items: f64,
     /// The items to the power of [`SIZE_EXPONENT`].
@@ -394,16 +395,17 @@ mod tests {
 
     /// Rounds of merging at this threshold, postings looked at, and the journeys that were found,
     /// without any bound on the rounds.
-    fn cost(items: &ItemVectors, threshold: f64) -> (u32, u64, Vec<Vec<u32>>) {
+    fn cost(items: &ItemVectors, threshold: f64) -> (u32, u64, Groups) {
         let params = JourneyParams::default();
         let mut icpc = Icpc::default();
-        let mut journeys = icpc.open(items, &params);
+        icpc.open(items, &params);
         let mut rounds = 1;
-        while icpc.merge(items, &mut journeys, threshold) {
+        while icpc.merge(items, threshold) {
             rounds += 1;
         }
-        let journeys = icpc.reassign(items, &journeys, &params);
-        (rounds, icpc.index.steps.get(), journeys)
+        icpc.reassign(items, &params);
+        let steps = icpc.index.steps.get();
+        (rounds, steps, icpc.assignment.journeys().clone())
     }
 
     #[test]
@@ -422,7 +424,7 @@ mod tests {
             // is left in the others, which together are a third of the first.
             let pairs = u64::from(rays) * u64::from(rays + 1) / 2;
             assert!(3 * steps < 7 * pairs + 100 * u64::from(rays), "{steps}");
-            assert_eq!(found, [(0..=rays).collect::<Vec<u32>>()]);
+            assert_eq!(found, Groups::from_iter([(0..=rays).collect::<Vec<u32>>()]));
         }
     }
 
@@ -441,8 +443,10 @@ mod tests {
     #[test]
     fn an_only_interest_is_found_and_sure_however_long_the_history() {
         for items in [5, 50, 5_000] {
-            let found = Icpc::default().cluster(&star(items, |_| 0.5), &JourneyParams::default());
-            assert_eq!(found.journeys, [(0..=items).collect::<Vec<u32>>()]);
+            let mut icpc = Icpc::default();
+            let found = icpc.cluster(&star(items, |_| 0.5), &JourneyParams::default());
+            let all = (0..=items).collect::<Vec<u32>>();
+            assert_eq!(found.journeys, Groups::from_iter([all]));
             assert!(found.confidences[0] > 0.5, "{:?}", found.confidences);
         }
     }
@@ -458,14 +462,14 @@ mod tests {
                 least_confidence: least_confidence as f32,
                 ..JourneyParams::default()
             };
-            let found = Icpc::default().cluster(&items, &params);
-            let all = vec![(0..=8).collect::<Vec<u32>>()];
-            let (kept, left_out) = if is_kept {
-                (all, vec![])
-            } else {
-                (vec![], all)
+            let mut icpc = Icpc::default();
+            let found = icpc.cluster(&items, &params);
+            let all = Groups::from_iter([(0..=8).collect::<Vec<u32>>()]);
+            let (kept, left_out) = match is_kept {
+                true => (all, Groups::default()),
+                false => (Groups::default(), all),
             };
-            assert_eq!((found.journeys, found.unsure), (kept, left_out));
+            assert_eq!((&found.journeys, &found.unsure), (&kept, &left_out));
             assert_eq!(found.confidences.len(), usize::from(is_kept));
         }
     }
@@ -485,8 +489,9 @@ mod tests {
             let params = JourneyParams { reassign, ..params };
             for items in [[&a, &b, &both], [&b, &a, &both]] {
                 let items = vectors(items.map(Clone::clone));
-                let found = Icpc::default().cluster(&items, &params);
-                assert_eq!(found.journeys, [vec![0, 2], vec![1]]);
+                let mut icpc = Icpc::default();
+                let found = icpc.cluster(&items, &params);
+                assert_eq!(found.journeys, Groups::from_iter([vec![0, 2], vec![1]]));
             }
         }
     }

@@ -21,15 +21,32 @@ pub struct JourneyIndex {
     /// First posting of each local term.
     heads: Vec<u32>,
     postings: Vec<Posting>,
-    /// `|S_J|^2`.
-    norms: Vec<f64>,
+    norms: Vec<Norm>,
     /// Dot products of the vector that was looked up last; 0 for journeys it does not touch.
     dots: Vec<f64>,
     /// Journeys whose entry in `dots` is in use.
     touched: Vec<u32>,
+    met: usize,
     /// Postings that were looked at: what the time goes into.
     #[cfg(test)]
     pub(super) steps: std::cell::Cell<u64>,
+}
+
+/// How long a journey's sum is.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// `|S_J|^2`.
+    pub square: f64,
+    /// `1 / |S_J|`: an item is compared with many journeys and joins one, so the root is drawn when a
+    /// journey changes, and not for each comparison.
+    pub inverse: f64,
+}
+
+impl From<f64> for Norm {
+    fn from(square: f64) -> Norm {
+        let inverse = square.sqrt().recip();
+        Norm { square, inverse }
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +65,8 @@ impl JourneyIndex {
         self.norms.clear();
         self.dots.clear();
         self.touched.clear();
+        self.touched.push(0);
+        self.met = 0;
     }
 
     /// Opens a journey with this sum, no term twice. Journeys are numbered from 0 in the order of
@@ -59,8 +78,9 @@ impl JourneyIndex {
             self.push(term, journey, weight);
             square += weight * weight;
         }
-        self.norms.push(square);
+        self.norms.push(square.into());
         self.dots.push(0.0);
+        self.touched.push(0);
         journey
     }
 
@@ -89,62 +109,67 @@ impl JourneyIndex {
             }
         }
         // |S + x|^2 = |S|^2 + 2 S.x + |x|^2
-        self.norms[journey as usize] += 2.0 * dot + vector.square();
-    }
-
-    /// The lists are walked through here alone.
-    fn posting(&self, at: u32) -> &Posting {
-        #[cfg(test)]
-        self.steps.set(self.steps.get() + 1);
-        &self.postings[at as usize]
+        let norm = &mut self.norms[journey as usize];
+        *norm = (norm.square + 2.0 * dot + vector.square()).into();
     }
 
     fn find(&self, term: u32, journey: u32) -> Option<u32> {
-        let mut posting = self.heads[term as usize];
-        while posting != NONE {
-            let &Posting {
-                journey: of, next, ..
-            } = self.posting(posting);
-            if of == journey {
-                return Some(posting);
+        let mut at = self.heads[term as usize];
+        while at != NONE {
+            #[cfg(test)]
+            self.steps.set(self.steps.get() + 1);
+            let posting = &self.postings[at as usize];
+            if posting.journey == journey {
+                return Some(at);
             }
-            posting = next;
+            at = posting.next;
         }
         None
     }
 
-    /// Every journey that shares a term with `vector`, with `vector . S_J` and `|S_J|^2`, in no
+    /// Every journey that shares a term with `vector`, with `vector . S_J` and `|S_J|`, in no
     /// particular order.
     pub fn dots(
         &mut self,
         vector: impl Iterator<Item = (u32, f64)>,
-    ) -> impl Iterator<Item = (u32, f64, f64)> + '_ {
-        for journey in self.touched.drain(..) {
-            self.dots[journey as usize] = 0.0;
+    ) -> impl Iterator<Item = (u32, f64, Norm)> + '_ {
+        let JourneyIndex {
+            heads,
+            postings,
+            norms,
+            dots,
+            touched,
+            met,
+            #[cfg(test)]
+            steps,
+        } = self;
+        for &journey in &touched[..*met] {
+            dots[journey as usize] = 0.0;
         }
+        *met = 0;
         for (term, weight) in vector {
-            let mut posting = self.heads[term as usize];
-            while posting != NONE {
-                let &Posting {
+            let mut at = heads[term as usize];
+            while at != NONE {
+                #[cfg(test)]
+                steps.set(steps.get() + 1);
+                let Posting {
                     journey,
                     next,
                     weight: sum,
-                } = self.posting(posting);
-                let dot = &mut self.dots[journey as usize];
-                // Weights are positive, so 0 means that this journey was not met yet.
-                if *dot == 0.0 {
-                    self.touched.push(journey);
-                }
+                } = postings[at as usize];
+                let dot = &mut dots[journey as usize];
+                // Weights are positive, so 0 means that this journey was not met yet. Written in any
+                // case, and counted if it is new: a processor cannot foresee which are.
+                touched[*met] = journey;
+                *met += usize::from(*dot == 0.0);
                 *dot += weight * sum;
-                posting = next;
+                at = next;
             }
         }
-        self.touched.iter().map(|&journey| {
-            (
-                journey,
-                self.dots[journey as usize],
-                self.norms[journey as usize],
-            )
+        let (dots, norms) = (&dots[..], &norms[..]);
+        touched[..*met].iter().map(move |&journey| {
+            let at = journey as usize;
+            (journey, dots[at], norms[at])
         })
     }
 }

@@ -9,6 +9,20 @@
 pub struct Neighbours {
     /// A journey and how similar it is.
     nearest: Vec<Option<(u32, f64)>>,
+    /// What comes of it, in memory that is used again.
+    claims: Vec<u32>,
+    moves: Vec<Option<Move>>,
+    path: Vec<usize>,
+    joiners: Vec<Joiner>,
+    joining: Vec<Option<u32>>,
+}
+
+/// A journey that would join a hub.
+#[derive(Clone, Copy, Debug)]
+struct Joiner {
+    hub: u32,
+    similarity: f64,
+    journey: u32,
 }
 
 /// What a journey does in a round.
@@ -47,38 +61,60 @@ impl Neighbours {
     /// what the hub has become. So far pairs wait for near ones, and still a hub takes in all its
     /// neighbours in as many rounds as their number can be halved. None of this hangs on the order
     /// of the journeys but for ties.
-    pub fn joining(&self) -> Vec<Option<u32>> {
-        let moves = self.moves();
-        // Hub, similarity, journey.
-        let mut joiners: Vec<(u32, f64, u32)> = Vec::new();
-        for (journey, (its_move, nearest)) in (0..).zip(moves.into_iter().zip(&self.nearest)) {
+    pub fn joining(&mut self) -> &[Option<u32>] {
+        self.decide();
+        let Neighbours {
+            nearest,
+            moves,
+            joiners,
+            joining,
+            ..
+        } = self;
+        joiners.clear();
+        for (journey, (its_move, nearest)) in (0..).zip(moves.iter().zip(&*nearest)) {
             if let (Some(Move::Joins), Some((hub, similarity))) = (its_move, *nearest) {
-                joiners.push((hub, similarity, journey));
+                joiners.push(Joiner {
+                    hub,
+                    similarity,
+                    journey,
+                });
             }
         }
-        joiners.sort_by(|a, b| {
-            let by_hub = a.0.cmp(&b.0);
-            by_hub.then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2))
+        // Journeys differ, so the order is one whatever sorts.
+        joiners.sort_unstable_by(|a, b| {
+            let by_hub = a.hub.cmp(&b.hub);
+            by_hub
+                .then(b.similarity.total_cmp(&a.similarity))
+                .then(a.journey.cmp(&b.journey))
         });
-        let mut joining = vec![None; self.nearest.len()];
-        for of_hub in joiners.chunk_by(|a, b| a.0 == b.0) {
-            for &(hub, _, journey) in &of_hub[..of_hub.len().div_ceil(2)] {
-                joining[journey as usize] = Some(hub);
+        joining.clear();
+        joining.resize(nearest.len(), None);
+        for of_hub in joiners.chunk_by(|a, b| a.hub == b.hub) {
+            for joiner in &of_hub[..of_hub.len().div_ceil(2)] {
+                joining[joiner.journey as usize] = Some(joiner.hub);
             }
         }
         joining
     }
 
     /// What each journey would do if hubs took in everybody.
-    fn moves(&self) -> Vec<Option<Move>> {
-        let mut claims = vec![0_u32; self.nearest.len()];
-        for &(nearest, _) in self.nearest.iter().flatten() {
+    fn decide(&mut self) {
+        let Neighbours {
+            nearest,
+            claims,
+            moves,
+            path,
+            ..
+        } = self;
+        claims.clear();
+        claims.resize(nearest.len(), 0);
+        for &(nearest, _) in nearest.iter().flatten() {
             claims[nearest as usize] += 1;
         }
-        let next = |journey: usize| Some(self.nearest[journey]?.0 as usize);
-        let mut moves: Vec<Option<Move>> = vec![None; self.nearest.len()];
-        let mut path = Vec::new();
-        for start in 0..self.nearest.len() {
+        let next = |journey: usize| Some(nearest[journey]?.0 as usize);
+        moves.clear();
+        moves.resize(nearest.len(), None);
+        for start in 0..nearest.len() {
             // Follows nearest ones to a journey whose move is known; then back, as each decides
             // the one before it.
             let mut at = start;
@@ -108,7 +144,6 @@ impl Neighbours {
                 at = before;
             }
         }
-        moves
     }
 }
 
@@ -132,7 +167,7 @@ mod tests {
             }
             neighbours.push(nearest);
         }
-        neighbours.joining()
+        neighbours.joining().to_vec()
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod confidence;
 mod describe;
 mod exploration;
 mod extractor;
+mod groups;
 mod icpc;
 mod identity;
 mod index;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use exploration::Exploration;
 pub use extractor::{Extraction, Extractor};
+pub use groups::Groups;
 pub use icpc::{Clusters, Icpc};
 pub use identity::{Members, keep_identity};
 pub use params::{Assign, InvalidParams, JourneyParams};

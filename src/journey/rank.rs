@@ -1,5 +1,6 @@
 //! In which order journeys are worth showing.
 
+use super::groups::Groups;
 use super::index::JourneyIndex;
 use super::sum::Sum;
 use super::vectors::ItemVectors;
@@ -22,9 +23,9 @@ pub(super) struct Ranker {
 impl Ranker {
     /// The rank of each journey, from 1: the one that is worth most first (ties: the older), where each
     /// loses by the similar ones above it.
-    pub fn ranks(&mut self, items: &ItemVectors, journeys: &[Vec<u32>], worth: &[f64]) -> Vec<u32> {
+    pub fn ranks(&mut self, items: &ItemVectors, journeys: &Groups, worth: &[f64]) -> Vec<u32> {
         self.index.clear(items.vocabulary());
-        for members in journeys {
+        for members in journeys.iter() {
             self.sum.of(items, members);
             self.index.open(self.sum.iter());
         }
@@ -39,9 +40,9 @@ impl Ranker {
                 break;
             };
             ranks[best] = rank;
-            let norm = self.sum.of(items, &journeys[best]);
-            for (other, dot, square) in self.index.dots(self.sum.iter()) {
-                if dot / (norm * square.sqrt()) >= SIMILAR {
+            let norm = self.sum.of(items, journeys.get(best));
+            for (other, dot, other_norm) in self.index.dots(self.sum.iter()) {
+                if dot * other_norm.inverse >= SIMILAR * norm {
                     worth[other as usize] *= PENALTY;
                 }
             }
@@ -60,7 +61,7 @@ mod tests {
         for (terms, _) in journeys {
             items.push(terms.iter().copied());
         }
-        let members: Vec<Vec<u32>> = (0..journeys.len() as u32).map(|item| vec![item]).collect();
+        let members: Groups = (0..journeys.len() as u32).map(|item| [item]).collect();
         let worth: Vec<f64> = journeys.iter().map(|&(_, worth)| worth).collect();
         Ranker::default().ranks(&items, &members, &worth)
     }

@@ -5,12 +5,18 @@ use super::vectors::{ItemVectors, Vector};
 /// A sum, computed in memory that is used again for the next.
 #[derive(Debug, Default)]
 pub struct Sum {
-    /// Weight of each local term; 0 for terms that no member has.
-    weights: Vec<f64>,
-    /// Whether two members or more have the local term.
-    shared: Vec<bool>,
+    /// For each local term what the members have of it.
+    entries: Vec<Entry>,
     /// Terms of the members, in the order in which they were met.
     terms: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// 0 where no member has the term.
+    weight: f64,
+    /// Whether two members or more have it.
+    is_shared: bool,
 }
 
 impl Sum {
@@ -18,22 +24,20 @@ impl Sum {
     pub fn of(&mut self, items: &ItemVectors, members: &[u32]) -> f64 {
         // What the last sum left, term by term: a user's vocabulary may be long, a sum is not.
         for term in self.terms.drain(..) {
-            self.weights[term as usize] = 0.0;
-            self.shared[term as usize] = false;
+            self.entries[term as usize] = Entry::default();
         }
-        let vocabulary = items.vocabulary().max(self.weights.len());
-        self.weights.resize(vocabulary, 0.0);
-        self.shared.resize(vocabulary, false);
+        let vocabulary = items.vocabulary().max(self.entries.len());
+        self.entries.resize(vocabulary, Entry::default());
         for &item in members {
             for (term, weight) in items.get(item).iter() {
-                let sum = &mut self.weights[term as usize];
+                let entry = &mut self.entries[term as usize];
                 // Weights are above 0, so 0 means that the term is new.
-                if *sum == 0.0 {
+                if entry.weight == 0.0 {
                     self.terms.push(term);
                 } else {
-                    self.shared[term as usize] = true;
+                    entry.is_shared = true;
                 }
-                *sum += weight;
+                entry.weight += weight;
             }
         }
         let squares = self.iter().map(|(_, weight)| weight * weight);
@@ -44,19 +48,19 @@ impl Sum {
     pub fn iter(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
         self.terms
             .iter()
-            .map(|&term| (term, self.weights[term as usize]))
+            .map(|&term| (term, self.entries[term as usize].weight))
     }
 
     /// Whether two members or more have this local term.
     pub fn is_shared(&self, term: u32) -> bool {
-        self.shared[term as usize]
+        self.entries[term as usize].is_shared
     }
 
     /// The product with another sum of the same user.
     pub fn product(&self, other: &Sum) -> f64 {
         let products = self
             .iter()
-            .map(|(term, weight)| weight * other.weights[term as usize]);
+            .map(|(term, weight)| weight * other.entries[term as usize].weight);
         products.sum()
     }
 
@@ -64,7 +68,7 @@ impl Sum {
     pub fn dot(&self, vector: Vector<'_>) -> f64 {
         vector
             .iter()
-            .map(|(term, weight)| weight * self.weights[term as usize])
+            .map(|(term, weight)| weight * self.entries[term as usize].weight)
             .sum()
     }
 }

@@ -3,7 +3,7 @@
 use super::prompt::is_hidden;
 use super::taken::Taken;
 use super::template::Rules;
-use super::words::share_a_word;
+use super::words::{Stems, stems_of_term};
 use crate::journey::{Journey, JourneyTerm};
 
 /// The second term of a name has at least this share of the first one's weight. What is lighter is
@@ -21,6 +21,10 @@ const UNKNOWN: &str = "Untitled journey";
 /// A readable phrase: the one or two heaviest terms in their surface form, two-word phrases where
 /// they say the same as a single word, no word twice. "Hydroponic lettuce and nutrient solution".
 pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
+    name_of(&terms.iter().map(Candidate::new).collect::<Vec<_>>())
+}
+
+fn name_of(terms: &[Candidate<'_>]) -> String {
     let chosen = distinct(terms);
     let Some(first) = chosen.first() else {
         return UNKNOWN.into();
@@ -31,14 +35,37 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
             // Alone, a word is too general; what narrows it down may be much lighter.
             let narrower = terms
                 .iter()
-                .find(|term| is_phrase(term) && share_a_word(&term.term, &first.term));
-            capitalised(&narrower.unwrap_or(first).term)
+                .find(|term| term.is_phrase() && term.shares_a_word_with(first));
+            capitalised(narrower.unwrap_or(first).text)
         }
     }
 }
 
-fn is_phrase(term: &JourneyTerm) -> bool {
-    term.term.contains([' ', '-'])
+/// A term that a name may be made of.
+struct Candidate<'a> {
+    text: &'a str,
+    weight: f32,
+    /// Of its words. Each term is compared with most of the others.
+    stems: Stems,
+}
+
+impl Candidate<'_> {
+    fn new(term: &JourneyTerm) -> Candidate<'_> {
+        Candidate {
+            text: &term.term,
+            weight: term.weight,
+            stems: stems_of_term(&term.term),
+        }
+    }
+
+    fn is_phrase(&self) -> bool {
+        self.text.contains([' ', '-'])
+    }
+
+    /// Whether they have a word in common, inflected or not.
+    fn shares_a_word_with(&self, other: &Candidate<'_>) -> bool {
+        self.stems.iter().any(|stem| other.stems.contains(stem))
+    }
 }
 
 /// A name for a journey that none of `taken` is the same as: of its first terms, else of its first
@@ -47,8 +74,8 @@ fn is_phrase(term: &JourneyTerm) -> bool {
 pub(super) fn name_besides(journey: &Journey, taken: &Taken, rules: &Rules) -> String {
     let terms = journey.terms.iter();
     let terms = terms.filter(|term| !rules.is_unsafe(&term.term));
-    let terms: Vec<JourneyTerm> = terms.cloned().collect();
-    let best = name_of_terms(&terms);
+    let terms: Vec<Candidate<'_>> = terms.map(Candidate::new).collect();
+    let best = name_of(&terms);
     let chosen = distinct(&terms);
     let later = chosen.iter().skip(1).map(|term| joined(chosen[0], term));
     let titles = journey
@@ -68,20 +95,20 @@ pub(super) fn name_besides(journey: &Journey, taken: &Taken, rules: &Rules) -> S
 }
 
 /// Terms no two of which share a word, heaviest first.
-fn distinct(terms: &[JourneyTerm]) -> Vec<&JourneyTerm> {
-    let mut chosen: Vec<&JourneyTerm> = Vec::new();
+fn distinct<'a>(terms: &'a [Candidate<'a>]) -> Vec<&'a Candidate<'a>> {
+    let mut chosen: Vec<&Candidate<'_>> = Vec::new();
     for term in terms {
         // A single word gives way to the best phrase that it is part of.
         let phrase = terms.iter().find(|other| {
-            !is_phrase(term)
-                && is_phrase(other)
+            !term.is_phrase()
+                && other.is_phrase()
                 && other.weight >= LEAST_OF_WORD * term.weight
-                && share_a_word(&other.term, &term.term)
+                && other.shares_a_word_with(term)
         });
         let term = phrase.unwrap_or(term);
         if !chosen
             .iter()
-            .any(|earlier| share_a_word(&earlier.term, &term.term))
+            .any(|earlier| earlier.shares_a_word_with(term))
         {
             chosen.push(term);
         }
@@ -89,8 +116,8 @@ fn distinct(terms: &[JourneyTerm]) -> Vec<&JourneyTerm> {
     chosen
 }
 
-fn joined(first: &JourneyTerm, second: &JourneyTerm) -> String {
-    capitalised(&format!("{} and {}", first.term, second.term))
+fn joined(first: &Candidate<'_>, second: &Candidate<'_>) -> String {
+    capitalised(&format!("{} and {}", first.text, second.text))
 }
 
 /// A title as a name: what a reader sees of it, cut between two words.

@@ -1,17 +1,26 @@
 //! Writing results, fenced.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::{Meta, StoreError};
+use futures::future::try_join_all;
+use redis::cluster_routing::Slot;
+
+use super::{META_FIELD, Meta, StoreError};
 use crate::connection::{BatchScript, Redis};
 use crate::journey::{Journey, NameSource};
+use crate::keys::UserKeys;
 use crate::run::Epoch;
 
-static WRITE_JOURNEYS: LazyLock<BatchScript> =
-    LazyLock::new(|| BatchScript::new(include_str!("write_journeys.lua")));
 static WRITE_NAMES: LazyLock<BatchScript> =
     LazyLock::new(|| BatchScript::new(include_str!("write_names.lua")));
+
+/// Results that one transaction writes, but for a user who alone has more. It costs the server as much
+/// as writing a user or two, which many users share; and while it writes them, half a millisecond,
+/// nobody else is served.
+const BYTES_PER_TRANSACTION: usize = 256 * 1024;
 
 /// The new results of one user.
 #[derive(Clone, Debug)]
@@ -83,38 +92,128 @@ impl JourneyWriter {
         results: &[UserResult],
         ttl: Option<Duration>,
     ) -> Result<Vec<Written>, StoreError> {
-        let ttl = ttl.map_or(0, |ttl| ttl.as_secs().max(1));
-        let mut calls = Vec::with_capacity(results.len());
-        for result in results {
-            let Meta {
-                epoch,
-                attempt,
-                revision,
-                ..
-            } = result.meta;
-            let keys = self.redis.keys();
-            let (names, journeys) = (keys.names(&result.user), keys.journeys(&result.user));
-            let mut call = WRITE_JOURNEYS.call(&[&names, &journeys]);
-            call.arg(epoch.0).arg(attempt);
-            if result.replaces_foreign {
-                call.arg("foreign");
-            } else {
-                call.arg(revision.saturating_sub(1));
-            }
-            call.arg(ttl);
-            call.arg(json(&result.meta));
-            for journey in &result.journeys {
-                call.arg(&journey.id).arg(&journey.name).arg(json(journey));
-            }
-            calls.push(call);
+        let rows: Vec<Row<'_>> = results.iter().map(|result| self.row(result)).collect();
+        let batches = self.batches(&rows);
+        let transactions = batches
+            .iter()
+            .map(|batch| self.replace(batch.iter().map(|&at| &rows[at]).collect(), ttl));
+        let replies = try_join_all(transactions).await?;
+        let mut written = vec![Written::Changed; results.len()];
+        for (at, reply) in batches
+            .into_iter()
+            .flatten()
+            .zip(replies.into_iter().flatten())
+        {
+            written[at] = reply;
         }
-        let replies: Vec<String> = WRITE_JOURNEYS.query(&self.redis, calls).await?;
+        Ok(written)
+    }
+
+    /// Replaces results of one slot in one transaction.
+    ///
+    /// A script is what can judge and write in one go, but all that goes through Lua is hashed and
+    /// copied twice, which costs the server as much as writing it. So the scripts see keys and numbers
+    /// only: the first judges, the commands after it write what it has made room for, and the last puts
+    /// back what was to stay. Both are sent as text: one that the server has forgotten would fail within
+    /// the transaction, and that would go on without its fence.
+    async fn replace(
+        &self,
+        rows: Vec<&Row<'_>>,
+        ttl: Option<Duration>,
+    ) -> Result<Vec<Written>, StoreError> {
+        let mut transaction = redis::pipe();
+        transaction.atomic();
+        let script = |text: &str| {
+            let mut call = redis::cmd("EVAL");
+            call.arg(text).arg(rows.len() * UserKeys::COUNT);
+            for row in &rows {
+                call.arg(&row.keys.all());
+            }
+            call
+        };
+        let mut fence = script(include_str!("fence.lua"));
+        for row in &rows {
+            fence.arg(row.epoch).arg(row.attempt).arg(&row.read);
+        }
+        transaction.add_command(fence);
+        for row in &rows {
+            for (key, hash) in [
+                (&row.keys.names, &row.names),
+                (&row.keys.journeys, &row.journeys),
+            ] {
+                if hash.is_empty() {
+                    continue;
+                }
+                transaction.hset_multiple(key, hash).ignore();
+                if let Some(ttl) = ttl {
+                    transaction
+                        .expire(key, ttl.as_secs().max(1) as i64)
+                        .ignore();
+                }
+            }
+        }
+        transaction
+            .add_command(script(include_str!("put_back.lua")))
+            .ignore();
+        let mut connection = self.redis.commands();
+        let (replies,): (Vec<String>,) = transaction.query_async(&mut connection).await?;
         let written = |reply: String| match reply.as_str() {
             "written" => Written::Written,
             "stale" => Written::Stale,
             _ => Written::Changed,
         };
         Ok(replies.into_iter().map(written).collect())
+    }
+
+    fn row<'a>(&self, result: &'a UserResult) -> Row<'a> {
+        let UserResult {
+            user,
+            meta,
+            journeys,
+            replaces_foreign,
+        } = result;
+        let meta_field = std::iter::once((META_FIELD, json(meta).into()));
+        let journey_field = |journey: &'a Journey| (journey.id.as_str(), json(journey).into());
+        Row {
+            keys: self.redis.keys().of_user(user),
+            epoch: meta.epoch.0,
+            attempt: meta.attempt,
+            read: match replaces_foreign {
+                true => "foreign".into(),
+                false => meta.revision.saturating_sub(1).to_string(),
+            },
+            names: journeys
+                .iter()
+                .map(|journey| (journey.id.as_str(), journey.name.as_str().into()))
+                .collect(),
+            journeys: meta_field
+                .chain(journeys.iter().map(journey_field))
+                .collect(),
+        }
+    }
+
+    /// Positions of the users that are written together: of one slot, and of some bytes.
+    fn batches(&self, rows: &[Row<'_>]) -> Vec<Vec<usize>> {
+        let mut full = Vec::new();
+        // In the order in which they are begun, so that equal calls are equal commands.
+        let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
+        let mut place: HashMap<Option<Slot>, usize> = HashMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let slot = self.redis.slot(&row.keys.names);
+            let place = *place.entry(slot).or_insert_with(|| {
+                open.push((0, Vec::new()));
+                open.len() - 1
+            });
+            let (bytes, users) = &mut open[place];
+            if !users.is_empty() && *bytes + row.bytes() > BYTES_PER_TRANSACTION {
+                full.push(std::mem::take(users));
+                *bytes = 0;
+            }
+            *bytes += row.bytes();
+            users.push(at);
+        }
+        full.extend(open.into_iter().map(|(_, users)| users));
+        full
     }
 
     /// Names journeys of some users in one round trip. `epoch` is that of the results as they were
@@ -142,6 +241,26 @@ impl JourneyWriter {
             calls.push(call);
         }
         Ok(WRITE_NAMES.query(&self.redis, calls).await?)
+    }
+}
+
+/// What is written of one user.
+struct Row<'a> {
+    keys: UserKeys,
+    epoch: u64,
+    attempt: u32,
+    /// The revision that was read, or that it was not to be read.
+    read: String,
+    /// The fields of both hashes.
+    names: Vec<(&'a str, Cow<'a, str>)>,
+    journeys: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl Row<'_> {
+    fn bytes(&self) -> usize {
+        let names = self.names.iter().map(|(id, name)| id.len() + name.len());
+        let journeys = self.journeys.iter().map(|(id, json)| id.len() + json.len());
+        names.chain(journeys).sum()
     }
 }
 
