@@ -119,6 +119,25 @@ impl Catalogue {
             .flat_map(Record::terms)
     }
 
+    /// Reads a little of what [`Catalogue::terms`] is going to read of some items. See [`warmed`].
+    pub fn warm_terms(&self, items: impl Iterator<Item = ItemIndex>) {
+        let records = items.filter_map(|item| self.record_bytes(item.position()));
+        warmed(records);
+    }
+
+    /// The same for their ids and titles.
+    pub fn warm_texts(&self, items: impl Iterator<Item = ItemIndex> + Clone) {
+        for strings in [self.ids(), self.titles()] {
+            let places = items.clone().map(|item| item.position());
+            warmed(
+                places
+                    .clone()
+                    .filter_map(|place| strings.ends.get(place).map(|end| &end[..])),
+            );
+            warmed(places.filter_map(|place| strings.bytes_at(place)));
+        }
+    }
+
     /// The term in the form that is written most, for display. Empty for a term that is not in
     /// the catalogue.
     pub fn surface(&self, term: TermId) -> &str {
@@ -217,6 +236,14 @@ impl Catalogue {
     pub(super) fn vocabulary_len(&self) -> usize {
         self.counts.terms as usize
     }
+}
+
+/// Reads the first and the last byte of each of these. The items of a history lie anywhere in the
+/// catalogue, and each that is not in the processor's cache is waited for; but as these reads do not
+/// hang on each other, it has a dozen of them under way at once.
+fn warmed<'a>(places: impl Iterator<Item = &'a [u8]>) {
+    let ends = places.map(|bytes| bytes.first().unwrap_or(&0) ^ bytes.last().unwrap_or(&0));
+    std::hint::black_box(ends.fold(0, |all, of| all ^ of));
 }
 
 /// Strings one after the other, with the place where each ends.

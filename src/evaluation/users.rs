@@ -126,7 +126,7 @@ impl UserFigures {
                 let both = agreement(&before.journeys, &extraction.journeys, Over::First);
                 found.members_kept.push(both);
             }
-            found.add(extraction, &before.journeys);
+            found.add(&extraction, &before.journeys, catalogue);
         }
         let mut clusterer = Clusterer::new(catalogue, parameters);
         UserFigures {
@@ -152,13 +152,9 @@ struct Collected {
 }
 
 impl Collected {
-    fn add(&mut self, extraction: Extraction, before: &[Journey]) {
-        let Extraction {
-            mut journeys,
-            members,
-            items,
-            ..
-        } = extraction;
+    fn add(&mut self, extraction: &Extraction, before: &[Journey], catalogue: &Catalogue) {
+        let mut journeys = extraction.journeys.clone();
+        let items = extraction.items;
         let inside = labels(&journeys).len() as f64;
         self.items.push(items as f64);
         self.journeys.push(journeys.len() as f64);
@@ -172,7 +168,8 @@ impl Collected {
             self.ongoing += f64::from(u8::from(stage.activity == StageActivity::Ongoing));
         }
         if !before.is_empty() {
-            keep_identity(before, &mut journeys, &members, false);
+            let members = extraction.member_ids(catalogue);
+            keep_identity(before, &mut journeys, members, false);
             let is_there = |earlier: &&Journey| journeys.iter().any(|now| now.id == earlier.id);
             let kept = before.iter().filter(is_there).count();
             self.ids_kept.push(kept as f64 / before.len() as f64);

@@ -89,11 +89,17 @@ struct Candidate {
 
 impl Describer<'_> {
     /// Describes the journey that has these members, in time order.
-    pub fn describe(&self, members: &[u32], confidence: f64, sum: &mut Sum) -> Journey {
-        let norm = sum.of(self.vectors, members);
+    /// `sum` is that of their vectors, of this norm; `scratch` is for other sums.
+    pub fn describe(
+        &self,
+        members: &[u32],
+        confidence: f64,
+        (sum, norm): (&Sum, f64),
+        scratch: &mut Sum,
+    ) -> Journey {
         let terms = self.terms(sum, norm);
         let typicality = self.typicality(members, sum, norm);
-        let titles = self.titles(members, &typicality, sum);
+        let titles = self.titles(members, &typicality, scratch);
         let visits = || members.iter().map(|&member| &self.visits[member as usize]);
         let first = visits().map(|visit| visit.first).min().unwrap_or(0);
         let last = visits().map(|visit| visit.last).max().unwrap_or(0);
@@ -354,7 +360,9 @@ mod tests {
                 total_weight: self.total_weight,
             };
             let members: Vec<u32> = (0..self.visits.len() as u32).collect();
-            describer.describe(&members, 1.0, &mut Sum::default())
+            let mut sum = Sum::default();
+            let norm = sum.of(&vectors, &members);
+            describer.describe(&members, 1.0, (&sum, norm), &mut Sum::default())
         }
     }
 

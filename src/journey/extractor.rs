@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::describe::{Describer, Fading, rounded};
 use super::exploration::Exploration;
-use super::identity::Members;
 use super::rank::Ranker;
 use super::sum::Sum;
 use super::{Groups, Icpc, ItemVectors, Journey, JourneyParams};
@@ -23,6 +22,7 @@ pub struct Extractor {
     icpc: Icpc,
     ranker: Ranker,
     sum: Sum,
+    scratch: Sum,
 }
 
 /// What was found in one history. Every distinct item of it is in a journey or in one of the counts.
@@ -31,7 +31,7 @@ pub struct Extraction {
     /// Journeys, oldest first; ids are unique.
     pub journeys: Vec<Journey>,
     /// All members of each of them, listed in the journey or not.
-    pub members: Vec<Members>,
+    pub members: Vec<Vec<ItemIndex>>,
     /// Distinct items in the history.
     pub items: u64,
     /// Items in journeys that were dropped for being small.
@@ -47,6 +47,17 @@ pub struct Extraction {
     pub exploration: Option<f32>,
     /// Items that were not looked at, because the user came to as many others later.
     pub items_beyond_history: u64,
+}
+
+impl Extraction {
+    /// For each journey the ids of all of its members, for [`keep_identity`](super::keep_identity).
+    pub fn member_ids<'a>(
+        &'a self,
+        catalogue: &'a Catalogue,
+    ) -> impl Iterator<Item = impl Iterator<Item = &'a str>> {
+        let ids = |items: &'a Vec<ItemIndex>| items.iter().map(|&item| catalogue.item_id(item));
+        self.members.iter().map(ids)
+    }
 }
 
 impl Extractor {
@@ -65,6 +76,7 @@ impl Extractor {
             icpc: Icpc::default(),
             ranker: Ranker::default(),
             sum: Sum::default(),
+            scratch: Sum::default(),
         }
     }
 
@@ -96,29 +108,30 @@ impl Extractor {
             fading: self.fading,
             total_weight,
         };
-        let sum = &mut self.sum;
-        let mut journeys: Vec<Journey> = clusters
-            .journeys
-            .iter()
-            .zip(&clusters.confidences)
-            .map(|(members, &confidence)| describer.describe(members, confidence, sum))
-            .collect();
-        let worth: Vec<f64> = journeys
-            .iter()
-            .map(|journey| f64::from(journey.strength) * f64::from(journey.confidence))
-            .collect();
-        let ranks = self.ranker.ranks(&self.vectors, &clusters.journeys, &worth);
-        for (journey, rank) in journeys.iter_mut().zip(ranks) {
+        let described = clusters.journeys.iter().flatten();
+        self.catalogue
+            .warm_texts(described.map(|&member| visits[member as usize].item));
+        self.ranker.clear(self.vectors.vocabulary());
+        let mut journeys = Vec::with_capacity(clusters.journeys.len());
+        for (members, &confidence) in clusters.journeys.iter().zip(&clusters.confidences) {
+            let norm = self.sum.of(&self.vectors, members);
+            let sum = (&self.sum, norm);
+            let journey = describer.describe(members, confidence, sum, &mut self.scratch);
+            let worth = f64::from(journey.strength) * f64::from(journey.confidence);
+            self.ranker.add(&self.sum, norm, worth);
+            journeys.push(journey);
+        }
+        for (journey, rank) in journeys.iter_mut().zip(self.ranker.ranks()) {
             journey.rank = rank;
         }
         super::identity::make_unique(&mut journeys);
-        let item_id = |&member: &u32| self.catalogue.item_id(visits[member as usize].item);
-        let members = clusters.journeys.iter();
+        let items_of = |members: &[u32]| {
+            let items = members.iter().map(|&member| visits[member as usize].item);
+            items.collect()
+        };
         Extraction {
             journeys,
-            members: members
-                .map(|members| Members::of(members.iter().map(item_id)))
-                .collect(),
+            members: clusters.journeys.iter().map(items_of).collect(),
             items: items as u64,
             items_in_small_journeys: in_none_of(
                 &clusters.small,
@@ -160,7 +173,9 @@ impl Extractor {
             fading: self.fading,
             total_weight: visits.len() as f64,
         };
-        (!members.is_empty()).then(|| describer.describe(&members, 1.0, &mut self.sum))
+        let norm = self.sum.of(&self.vectors, &members);
+        let sum = (&self.sum, norm);
+        (!members.is_empty()).then(|| describer.describe(&members, 1.0, sum, &mut self.scratch))
     }
 }
 
@@ -245,11 +260,13 @@ mod tests {
         };
         assert_eq!(ids(earlier), ["item-01", "item-02"]);
 
-        let mut today = extractor.extract(&history((0..6).map(|item| (item, i64::from(item) / 3))));
+        let today = extractor.extract(&history((0..6).map(|item| (item, i64::from(item) / 3))));
         assert_eq!(ids(&today.journeys[0]), ["item-04", "item-05"]);
         assert_eq!(today.journeys[0].size, 6);
-        keep_identity(&before.journeys, &mut today.journeys, &today.members, false);
-        let [journey] = &today.journeys[..] else {
+        let ids = today.member_ids(&extractor.catalogue);
+        let mut journeys = today.journeys.clone();
+        keep_identity(&before.journeys, &mut journeys, ids, false);
+        let [journey] = &journeys[..] else {
             panic!("all items are about one thing: {today:?}");
         };
         assert_eq!(journey.signature, before.journeys[0].signature);

@@ -29,7 +29,7 @@ impl Groups {
     }
 
     /// All groups.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> + Clone {
         (0..self.len()).map(|group| self.get(group))
     }
 

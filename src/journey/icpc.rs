@@ -256,8 +256,10 @@ impl Icpc {
         let journeys = self.assignment.journeys();
         self.order.clear();
         self.order.extend(0..journeys.len());
-        // Journeys that begin with the same item are told apart by the next one.
-        self.order.sort_by_key(|&at| journeys.get(at));
+        // Journeys that begin with the same item are told apart by the next one. Those with all the
+        // same items are equal.
+        self.order
+            .sort_unstable_by(|&a, &b| journeys.get(a).cmp(journeys.get(b)));
         for &at in &self.order {
             let members = journeys.get(at);
             if members.len() <= params.drop_at_most as usize {

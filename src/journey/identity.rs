@@ -7,36 +7,22 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Journey, NameSource};
 
-/// All members of a journey of today, for [`keep_identity`].
-///
-/// A hash of each item id: of journeys of any length, eight bytes a member are kept while the
-/// results of many users are written, where ids would take several times that.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Members(Vec<u64>);
-
-impl Members {
-    /// The members with these item ids.
-    pub fn of<'a>(ids: impl IntoIterator<Item = &'a str>) -> Members {
-        Members(ids.into_iter().map(hash).collect())
-    }
-}
-
 /// Gives each journey the id, and where nothing changed the name, of the earlier journey that it
 /// goes on from: the one most of whose listed items it has kept.
 ///
-/// `members` are all members of the journeys, in the same order. Of an earlier journey only what it
-/// lists is known; a journey of today must not be judged by its list, as the list of one that has
-/// grown is of other items.
+/// `members` are the ids of all members of the journeys, in the same order. Of an earlier journey only
+/// what it lists is known; a journey of today must not be judged by its list, as the list of one that
+/// has grown is of other items.
 ///
 /// Where several could go on from the same (they may share members, and two may have become one),
 /// the largest number of shared items goes first, then who had the id already, then the older. A
 /// journey whose signature changed keeps its name until it is named again. `same_run` says that
 /// the earlier journeys were found by an earlier attempt of the same run, so that what was named
 /// since is settled.
-pub fn keep_identity(
+pub fn keep_identity<'a>(
     previous: &[Journey],
     journeys: &mut [Journey],
-    members: &[Members],
+    members: impl IntoIterator<Item = impl IntoIterator<Item = &'a str>>,
     same_run: bool,
 ) {
     let origins = origins(previous, journeys, members);
@@ -64,14 +50,14 @@ pub fn keep_identity(
 }
 
 /// The earlier journey that each journey goes on from, if any; each is given once.
-fn origins<'a>(
-    previous: &'a [Journey],
+fn origins<'p, 'm>(
+    previous: &'p [Journey],
     journeys: &[Journey],
-    members: &[Members],
-) -> Vec<Option<&'a Journey>> {
-    let mut home: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (at, Members(members)) in members.iter().enumerate() {
-        for &member in members {
+    members: impl IntoIterator<Item = impl IntoIterator<Item = &'m str>>,
+) -> Vec<Option<&'p Journey>> {
+    let mut home: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, members) in members.into_iter().enumerate() {
+        for member in members {
             home.entry(member).or_default().push(at);
         }
     }
@@ -84,7 +70,7 @@ fn origins<'a>(
     for (age, earlier) in oldest_first.iter().enumerate() {
         let mut shared = vec![0; journeys.len()];
         for (item, _) in &earlier.items {
-            for &at in home.get(&hash(item)).into_iter().flatten() {
+            for &at in home.get(item.as_str()).into_iter().flatten() {
                 shared[at] += 1;
             }
         }
@@ -104,10 +90,6 @@ fn origins<'a>(
         }
     }
     origins
-}
-
-fn hash(item_id: &str) -> u64 {
-    xxh3_64(item_id.as_bytes())
 }
 
 /// Gives journeys that begin with the same item at the same time ids of their own.
@@ -171,9 +153,10 @@ mod tests {
 
     /// [`keep_identity`] where every journey of today lists all of its members.
     fn keep(previous: &[Journey], journeys: &mut [Journey], same_run: bool) {
-        let ids = |journey: &Journey| Members::of(journey.items.iter().map(|(id, _)| id.as_str()));
-        let members: Vec<Members> = journeys.iter().map(ids).collect();
-        keep_identity(previous, journeys, &members, same_run);
+        let ids = |journey: &Journey| journey.items.iter().map(|(id, _)| id.clone()).collect();
+        let members: Vec<Vec<String>> = journeys.iter().map(ids).collect();
+        let members = members.iter().map(|ids| ids.iter().map(String::as_str));
+        keep_identity(previous, journeys, members, same_run);
     }
 
     #[test]
@@ -190,8 +173,8 @@ mod tests {
     fn a_journey_that_grew_beyond_what_is_listed_keeps_its_id_and_name() {
         let previous = [named("old", "cd", NameSource::Llm)];
         let mut journeys = [journey("new", "ef")];
-        let members = [Members::of(["a", "b", "c", "d", "e", "f"])];
-        keep_identity(&previous, &mut journeys, &members, false);
+        let members = [["a", "b", "c", "d", "e", "f"]];
+        keep_identity(&previous, &mut journeys, members, false);
         assert_eq!(ids(&journeys), ["old"]);
         assert_eq!(journeys[0].name, "name of old");
     }

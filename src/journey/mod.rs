@@ -25,7 +25,7 @@ pub use exploration::Exploration;
 pub use extractor::{Extraction, Extractor};
 pub use groups::Groups;
 pub use icpc::{Clusters, Icpc};
-pub use identity::{Members, keep_identity};
+pub use identity::keep_identity;
 pub use params::{Assign, InvalidParams, JourneyParams};
 pub use vectors::{ItemVectors, Vector};
 

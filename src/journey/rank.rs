@@ -1,9 +1,7 @@
 //! In which order journeys are worth showing.
 
-use super::groups::Groups;
 use super::index::JourneyIndex;
 use super::sum::Sum;
-use super::vectors::ItemVectors;
 
 /// What a journey's worth is multiplied by for each similar one that stands above it: a list of
 /// variations on one interest gives way to others little by little. The factor is that of Pinterest's
@@ -17,22 +15,39 @@ const SIMILAR: f64 = 0.25;
 #[derive(Debug, Default)]
 pub(super) struct Ranker {
     index: JourneyIndex,
-    sum: Sum,
+    /// What each journey is worth.
+    worth: Vec<f64>,
+    /// Pairs of similar ones.
+    similar: Vec<(usize, usize)>,
 }
 
 impl Ranker {
+    /// Forgets all journeys; `vocabulary` is how many local terms there will be.
+    pub fn clear(&mut self, vocabulary: usize) {
+        self.index.clear(vocabulary);
+        self.worth.clear();
+        self.similar.clear();
+    }
+
+    /// Adds the next younger journey: its sum, of this norm, and what it is worth.
+    pub fn add(&mut self, sum: &Sum, norm: f64, worth: f64) {
+        let this = self.worth.len();
+        for (other, dot, other_norm) in self.index.dots(sum.iter()) {
+            if dot * other_norm.inverse >= SIMILAR * norm {
+                self.similar.push((other as usize, this));
+            }
+        }
+        self.index.open(sum.iter());
+        self.worth.push(worth);
+    }
+
     /// The rank of each journey, from 1: the one that is worth most first (ties: the older), where each
     /// loses by the similar ones above it.
-    pub fn ranks(&mut self, items: &ItemVectors, journeys: &Groups, worth: &[f64]) -> Vec<u32> {
-        self.index.clear(items.vocabulary());
-        for members in journeys.iter() {
-            self.sum.of(items, members);
-            self.index.open(self.sum.iter());
-        }
-        let mut worth = worth.to_vec();
-        let mut ranks = vec![0; journeys.len()];
-        for rank in 1..=journeys.len() as u32 {
-            let left = (0..journeys.len()).filter(|&at| ranks[at] == 0);
+    pub fn ranks(&mut self) -> Vec<u32> {
+        let worth = &mut self.worth;
+        let mut ranks = vec![0; worth.len()];
+        for rank in 1..=worth.len() as u32 {
+            let left = (0..worth.len()).filter(|&at| ranks[at] == 0);
             // Of equals the first, which `max_by` would not take.
             let Some(best) =
                 left.reduce(|best, at| if worth[at] > worth[best] { at } else { best })
@@ -40,10 +55,11 @@ impl Ranker {
                 break;
             };
             ranks[best] = rank;
-            let norm = self.sum.of(items, journeys.get(best));
-            for (other, dot, other_norm) in self.index.dots(self.sum.iter()) {
-                if dot * other_norm.inverse >= SIMILAR * norm {
-                    worth[other as usize] *= PENALTY;
+            for &(one, other) in &self.similar {
+                if one == best {
+                    worth[other] *= PENALTY;
+                } else if other == best {
+                    worth[one] *= PENALTY;
                 }
             }
         }
@@ -53,6 +69,7 @@ impl Ranker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vectors::ItemVectors;
     use super::*;
 
     /// Ranks of journeys of one item each: the terms of the item, and what the journey is worth.
@@ -61,9 +78,13 @@ mod tests {
         for (terms, _) in journeys {
             items.push(terms.iter().copied());
         }
-        let members: Groups = (0..journeys.len() as u32).map(|item| [item]).collect();
-        let worth: Vec<f64> = journeys.iter().map(|&(_, worth)| worth).collect();
-        Ranker::default().ranks(&items, &members, &worth)
+        let (mut ranker, mut sum) = (Ranker::default(), Sum::default());
+        ranker.clear(items.vocabulary());
+        for (item, &(_, worth)) in (0..).zip(journeys) {
+            let norm = sum.of(&items, &[item]);
+            ranker.add(&sum, norm, worth);
+        }
+        ranker.ranks()
     }
 
     #[test]

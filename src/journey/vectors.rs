@@ -5,6 +5,12 @@ use std::collections::HashMap;
 use crate::catalogue::Catalogue;
 use crate::item::ItemIndex;
 
+/// Terms of a history that is not worth a second thought.
+const FEW_TERMS: usize = 4096;
+
+/// How many times as many terms as the last history had there is room for in the next.
+const MOST_ROOM: usize = 8;
+
 /// Sparse vectors, one after the other.
 ///
 /// Terms are renumbered 0, 1, 2, ... in the order in which they are first met, so that whatever is
@@ -55,7 +61,13 @@ impl<'a> Vector<'a> {
 
 impl ItemVectors {
     /// Holds the vectors of these items of a catalogue, in this order, and nothing else.
-    pub fn fill(&mut self, catalogue: &Catalogue, items: impl IntoIterator<Item = ItemIndex>) {
+    pub fn fill(
+        &mut self,
+        catalogue: &Catalogue,
+        items: impl IntoIterator<Item = ItemIndex, IntoIter: Clone>,
+    ) {
+        let items = items.into_iter();
+        catalogue.warm_terms(items.clone());
         self.clear();
         for item in items {
             let terms = catalogue.terms(item);
@@ -65,6 +77,10 @@ impl ItemVectors {
 
     /// Forgets the vectors, keeps the memory.
     pub fn clear(&mut self) {
+        // To clear a table takes as long as it is large. What a history of an unusual length has left
+        // must not be paid for by all that come after it.
+        self.local
+            .shrink_to(MOST_ROOM * self.local.len().max(FEW_TERMS));
         self.local.clear();
         self.catalogue_terms.clear();
         self.ends.clear();

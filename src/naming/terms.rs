@@ -1,5 +1,7 @@
 //! Names made of a journey's own terms.
 
+use std::cell::OnceCell;
+
 use super::prompt::is_hidden;
 use super::taken::Taken;
 use super::template::Rules;
@@ -25,11 +27,11 @@ pub fn name_of_terms(terms: &[JourneyTerm]) -> String {
 }
 
 fn name_of(terms: &[Candidate<'_>]) -> String {
-    let chosen = distinct(terms);
-    let Some(first) = chosen.first() else {
+    let mut chosen = distinct(terms);
+    let Some(first) = chosen.next() else {
         return UNKNOWN.into();
     };
-    match chosen.get(1) {
+    match chosen.next() {
         Some(second) if second.weight >= LEAST_SHARE * first.weight => joined(first, second),
         _ => {
             // Alone, a word is too general; what narrows it down may be much lighter.
@@ -45,8 +47,8 @@ fn name_of(terms: &[Candidate<'_>]) -> String {
 struct Candidate<'a> {
     text: &'a str,
     weight: f32,
-    /// Of its words. Each term is compared with most of the others.
-    stems: Stems,
+    /// Of its words, once they are asked for: of most terms they never are.
+    stems: OnceCell<Stems>,
 }
 
 impl Candidate<'_> {
@@ -54,7 +56,7 @@ impl Candidate<'_> {
         Candidate {
             text: &term.term,
             weight: term.weight,
-            stems: stems_of_term(&term.term),
+            stems: OnceCell::new(),
         }
     }
 
@@ -62,9 +64,13 @@ impl Candidate<'_> {
         self.text.contains([' ', '-'])
     }
 
+    fn stems(&self) -> &Stems {
+        self.stems.get_or_init(|| stems_of_term(self.text))
+    }
+
     /// Whether they have a word in common, inflected or not.
     fn shares_a_word_with(&self, other: &Candidate<'_>) -> bool {
-        self.stems.iter().any(|stem| other.stems.contains(stem))
+        self.stems().iter().any(|stem| other.stems().contains(stem))
     }
 }
 
@@ -76,7 +82,7 @@ pub(super) fn name_besides(journey: &Journey, taken: &Taken, rules: &Rules) -> S
     let terms = terms.filter(|term| !rules.is_unsafe(&term.term));
     let terms: Vec<Candidate<'_>> = terms.map(Candidate::new).collect();
     let best = name_of(&terms);
-    let chosen = distinct(&terms);
+    let chosen: Vec<&Candidate<'_>> = distinct(&terms).collect();
     let later = chosen.iter().skip(1).map(|term| joined(chosen[0], term));
     let titles = journey
         .titles
@@ -95,9 +101,9 @@ pub(super) fn name_besides(journey: &Journey, taken: &Taken, rules: &Rules) -> S
 }
 
 /// Terms no two of which share a word, heaviest first.
-fn distinct<'a>(terms: &'a [Candidate<'a>]) -> Vec<&'a Candidate<'a>> {
+fn distinct<'a>(terms: &'a [Candidate<'a>]) -> impl Iterator<Item = &'a Candidate<'a>> {
     let mut chosen: Vec<&Candidate<'_>> = Vec::new();
-    for term in terms {
+    terms.iter().filter_map(move |term| {
         // A single word gives way to the best phrase that it is part of.
         let phrase = terms.iter().find(|other| {
             !term.is_phrase()
@@ -106,14 +112,14 @@ fn distinct<'a>(terms: &'a [Candidate<'a>]) -> Vec<&'a Candidate<'a>> {
                 && other.shares_a_word_with(term)
         });
         let term = phrase.unwrap_or(term);
-        if !chosen
+        let is_new = !chosen
             .iter()
-            .any(|earlier| earlier.shares_a_word_with(term))
-        {
+            .any(|earlier| earlier.shares_a_word_with(term));
+        is_new.then(|| {
             chosen.push(term);
-        }
-    }
-    chosen
+            term
+        })
+    })
 }
 
 fn joined(first: &Candidate<'_>, second: &Candidate<'_>) -> String {

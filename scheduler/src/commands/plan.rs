@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::json;
+use sojourn::catalogue::Catalogue;
 use sojourn::dataset::{Dataset, ShardIndex};
 use sojourn::history::History;
 use sojourn::job::USERS_PER_NAME_JOB;
@@ -60,7 +61,13 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
         let histories = dataset.read_shard(shard).await?;
         sample.users += histories.len() as u64;
         for histories in histories.chunks(USERS_PER_NAME_JOB) {
-            let users = to_name(histories, &mut extractor, reader.as_ref()).await?;
+            let users = to_name(
+                histories,
+                dataset.catalogue(),
+                &mut extractor,
+                reader.as_ref(),
+            )
+            .await?;
             let unnamed: Vec<Unnamed<'_>> = users.iter().map(unnamed).collect();
             forecaster.add(&unnamed).await?;
         }
@@ -93,6 +100,7 @@ type User = (String, Vec<Journey>);
 /// The journeys of some users, with the names that they would keep.
 async fn to_name(
     histories: &[History],
+    catalogue: &Catalogue,
     extractor: &mut Extractor,
     reader: Option<&JourneyReader>,
 ) -> Result<Vec<User>> {
@@ -106,10 +114,11 @@ async fn to_name(
         None => Vec::new().into_iter(),
     };
     let user = |(history, extraction): (&History, Extraction)| {
-        let mut journeys = extraction.journeys;
+        let mut journeys = extraction.journeys.clone();
         // What cannot be read is replaced by a run.
         if let Some(Ok(Some(stored))) = stored.next() {
-            keep_identity(&stored.journeys, &mut journeys, &extraction.members, false);
+            let members = extraction.member_ids(catalogue);
+            keep_identity(&stored.journeys, &mut journeys, members, false);
         }
         (history.user.clone(), journeys)
     };

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sojourn::catalogue::Catalogue;
 use sojourn::code::{Code, Coded};
 use sojourn::health::Contact;
 use sojourn::job::{ExtractJob, NameJob, UserToName};
-use sojourn::journey::{Extraction, keep_identity};
+use sojourn::journey::keep_identity;
 use sojourn::queue::{Enqueued, Failure, Lease, NewJob, Queue, encode};
 use sojourn::store::{
     JourneyReader, JourneyWriter, Meta, StoreError, UserRead, UserResult, Written,
@@ -26,6 +27,7 @@ pub(super) struct Delivery<'a> {
     pub reader: &'a JourneyReader,
     pub writer: &'a JourneyWriter,
     pub names: &'a Queue,
+    pub catalogue: &'a Catalogue,
     pub job: &'a ExtractJob,
     pub lease: &'a Lease,
     pub stop: &'a CancellationToken,
@@ -87,10 +89,8 @@ impl<'a> Delivery<'a> {
                 .iter()
                 .zip(stored)
                 .map(|(&at, stored)| {
-                    let Extraction {
-                        journeys, members, ..
-                    } = &found[at].extraction;
-                    let mut journeys = journeys.clone();
+                    let extraction = &found[at].extraction;
+                    let mut journeys = extraction.journeys.clone();
                     let replaces_foreign = stored.is_err();
                     let stored = stored.unwrap_or_else(|error| {
                         tracing::warn!(code = %error.code(), %error, "replacing results");
@@ -98,6 +98,7 @@ impl<'a> Delivery<'a> {
                     });
                     if let Some(stored) = &stored {
                         let same_run = stored.meta.epoch == job.epoch;
+                        let members = extraction.member_ids(self.catalogue);
                         keep_identity(&stored.journeys, &mut journeys, members, same_run);
                     }
                     let meta = Meta {
@@ -107,8 +108,8 @@ impl<'a> Delivery<'a> {
                         run: lease.run.clone(),
                         dataset: job.dataset_id.clone(),
                         parameters: self.parameters.clone(),
-                        merge_threshold: found[at].extraction.merge_threshold,
-                        exploration: found[at].extraction.exploration,
+                        merge_threshold: extraction.merge_threshold,
+                        exploration: extraction.exploration,
                         written_at: now(),
                     };
                     UserResult {

@@ -137,6 +137,7 @@ impl Work for ExtractionWorker {
             reader: &self.reader,
             writer: &self.writer,
             names: &self.names,
+            catalogue: dataset.catalogue(),
             job: &job,
             lease,
             stop,
