@@ -1,0 +1,106 @@
+//! Where a population is written, so that it appears whole or not at all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::GenerateError;
+use super::population::{INTERACTIONS_FOLDER, ITEMS_FOLDER, POPULATION_FILE};
+
+/// In the stage: the population that is being written.
+const POPULATION: &str = "population";
+/// In the stage: the one that it replaces, on its way out.
+const REPLACED: &str = "replaced";
+
+/// A place for a population, and the stage beside it where it is written: `<out>.partial-<random>`.
+/// Nothing is left of the stage when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    out: PathBuf,
+    stage: TempDir,
+    force: bool,
+}
+
+impl Place {
+    /// Checks the place, and makes the stage.
+    pub fn new(out: &Path, force: bool) -> Result<Place, GenerateError> {
+        check(out, force)?;
+        let Some(name) = out.file_name() else {
+            let text = format!("{} has no name of its own; name a folder", out.display());
+            return Err(GenerateError::Parameter(text));
+        };
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let prefix = format!("{}.partial-", name.display());
+        let made = fs::create_dir_all(parent)
+            .and_then(|()| tempfile::Builder::new().prefix(&prefix).tempdir_in(parent));
+        let place = Place {
+            out: out.to_owned(),
+            stage: made.map_err(GenerateError::write(out))?,
+            force,
+        };
+        for folder in [
+            place.folder(),
+            place.folder().join(ITEMS_FOLDER),
+            place.folder().join(INTERACTIONS_FOLDER),
+        ] {
+            fs::create_dir(&folder).map_err(GenerateError::write(&folder))?;
+        }
+        Ok(place)
+    }
+
+    /// Where the population is written.
+    pub fn folder(&self) -> PathBuf {
+        self.stage.path().join(POPULATION)
+    }
+
+    /// Puts the population in its place.
+    pub fn move_in(self) -> Result<(), GenerateError> {
+        let Place { out, stage, force } = &self;
+        // It may have been taken meanwhile.
+        check(out, *force)?;
+        let replaced = stage.path().join(REPLACED);
+        let move_in = || fs::rename(self.folder(), out);
+        let moved = match fs::rename(out, &replaced) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => move_in(),
+            Err(error) => Err(error),
+            Ok(()) => move_in().or_else(|error| {
+                fs::rename(&replaced, out)?;
+                Err(error)
+            }),
+        };
+        moved.map_err(GenerateError::write(out))
+    }
+}
+
+/// Whether a population may be put there.
+fn check(out: &Path, force: bool) -> Result<(), GenerateError> {
+    let not_a_population = |reason: String| GenerateError::NotAPopulation {
+        path: out.to_owned(),
+        reason,
+    };
+    let entries = match fs::read_dir(out) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(not_a_population(error.to_string())),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| not_a_population(error.to_string()))?;
+        if !force {
+            return Err(GenerateError::Exists {
+                path: out.to_owned(),
+            });
+        }
+        // Anything else is somebody's work that was named by mistake.
+        let name = entry.file_name();
+        let parts = [ITEMS_FOLDER, INTERACTIONS_FOLDER, POPULATION_FILE];
+        if !parts.iter().any(|part| name == *part) {
+            return Err(not_a_population(format!("it holds {}", name.display())));
+        }
+    }
+    Ok(())
+}
