@@ -48,10 +48,10 @@ Examples:
   sojourn generate /tmp/small --users 10000 --items 100000 --seed 7
   sojourn ingest --items /tmp/million/items --interactions /tmp/million/interactions --out data/million
 
-Items are about topics, of which there are ten for the square root of their number, with words of their
-own beside those that all share. Users pursue 1 to 8 topics, each for a part of a year, and take up
-stray items besides (12 %). Sizes of topics and popularity of items follow Zipf's law with an exponent
-of 0.8, words with 1. Words are made up, and nothing is of real people.
+Items are about topics, of which there are ten for the square root of their number, each with words of
+its own beside those that all share. A user pursues 1 to 8 topics, each for a part of a year, and takes
+up stray items besides (12 %); no item twice. Sizes of topics follow Zipf's law with an exponent of 0.8,
+the popularity of the items of a topic with 1. Words are made up, and nothing is of real people.
 
 DIR has items/part-*.parquet, interactions/part-*.parquet, and population.json, which says what was
 generated. All of it is there or nothing: it is written to DIR.partial-* and moved.";

@@ -160,9 +160,9 @@ impl Part<'_> {
     }
 
     fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), GenerateError> {
-        let written = RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(GenerateError::write(self.path))
-            .map(|batch| self.writer.write(&batch))?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns);
+        let batch = batch.map_err(GenerateError::write(self.path))?;
+        let written = self.writer.write(&batch);
         written.map_err(GenerateError::write(self.path))
     }
 

@@ -104,3 +104,79 @@ fn check(out: &Path, force: bool) -> Result<(), GenerateError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty folder, and a place in it.
+    fn place() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        (folder, out)
+    }
+
+    fn entries(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_population_appears_when_it_is_moved_in_and_nothing_is_left_of_the_stage() {
+        let (folder, out) = place();
+        let place = Place::new(&out, false).unwrap();
+        assert!(!out.exists());
+        place.move_in().unwrap();
+        assert_eq!(entries(&out), [INTERACTIONS_FOLDER, ITEMS_FOLDER]);
+        assert_eq!(entries(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_population_that_came_to_no_end() {
+        let (folder, out) = place();
+        drop(Place::new(&out, false).unwrap());
+        assert!(entries(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn an_empty_folder_is_a_place_and_one_that_is_filled_meanwhile_is_none() {
+        let (folder, out) = place();
+        fs::create_dir(&out).unwrap();
+        let place = Place::new(&out, false).unwrap();
+        fs::write(out.join(POPULATION_FILE), "of somebody else").unwrap();
+        let refused = place.move_in().unwrap_err();
+        assert!(matches!(refused, GenerateError::Exists { .. }), "{refused}");
+        assert_eq!(entries(folder.path()), ["out"]);
+        assert_eq!(entries(&out), [POPULATION_FILE]);
+    }
+
+    #[test]
+    fn force_replaces_a_population_and_nothing_else() {
+        let (folder, out) = place();
+        Place::new(&out, false).unwrap().move_in().unwrap();
+        fs::write(out.join(POPULATION_FILE), "old").unwrap();
+        Place::new(&out, true).unwrap().move_in().unwrap();
+        assert_eq!(entries(&out), [INTERACTIONS_FOLDER, ITEMS_FOLDER]);
+        fs::write(out.join("holiday.jpg"), "x").unwrap();
+        let refused = Place::new(&out, true).unwrap_err().to_string();
+        assert!(refused.contains("holds holiday.jpg"), "{refused}");
+        assert_eq!(entries(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_file_is_no_place_and_neither_is_a_folder_in_it() {
+        let (_folder, out) = place();
+        fs::write(&out, "x").unwrap();
+        let refused = Place::new(&out, true).unwrap_err();
+        assert!(
+            matches!(refused, GenerateError::NotAPopulation { .. }),
+            "{refused}"
+        );
+        let refused = Place::new(&out.join("in"), true).unwrap_err();
+        assert!(refused.to_string().contains("Not a directory"), "{refused}");
+    }
+}

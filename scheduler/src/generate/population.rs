@@ -20,7 +20,7 @@ pub(super) const INTERACTIONS_FOLDER: &str = "interactions";
 /// Items, and interactions about, in one file: enough files for all cores, and none too small to be
 /// read in one go.
 const ITEMS_PER_PART: u32 = 50_000;
-const INTERACTIONS_PER_PART: u32 = 2_000_000;
+const INTERACTIONS_PER_PART: u32 = 1_000_000;
 
 /// Items and users, drawn when they are asked for.
 #[derive(Debug)]
@@ -128,4 +128,112 @@ pub fn generate(
     fs::write(&path, text + "\n").map_err(GenerateError::write(&path))?;
     place.move_in()?;
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    /// More than one part of items and of interactions, as few as possible of both.
+    const PARAMETERS: Parameters = Parameters {
+        users: 1050,
+        items_per_user: 1000,
+        items: 50_100,
+        seed: 7,
+    };
+
+    /// The files of a population by their names, generated with so many threads.
+    fn files(parameters: Parameters, threads: usize) -> BTreeMap<String, Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let progress = GenerateProgress::default();
+        let generated = pool
+            .unwrap()
+            .install(|| generate(parameters, &out, false, &progress));
+        assert_eq!(generated.unwrap().interactions, progress.interactions());
+        let folders = [ITEMS_FOLDER, INTERACTIONS_FOLDER, ""].map(|name| out.join(name));
+        let paths = folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap());
+        let paths = paths.map(|entry| entry.unwrap().path());
+        let files = paths.filter(|path| path.is_file());
+        files
+            .map(|path| {
+                let name = path.strip_prefix(&out).unwrap().display().to_string();
+                (name, fs::read(path).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_files_are_the_same_with_one_thread_and_with_many() {
+        let alone = files(PARAMETERS, 1);
+        let names: Vec<&str> = alone.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "interactions/part-00000.parquet",
+                "interactions/part-00001.parquet",
+                "items/part-00000.parquet",
+                "items/part-00001.parquet",
+                "population.json",
+            ]
+        );
+        assert!(alone == files(PARAMETERS, 4), "they differ");
+    }
+
+    #[test]
+    fn another_seed_gives_another_population() {
+        let population = |seed| Population::new(Parameters { seed, ..PARAMETERS }).unwrap();
+        let (one, other) = (population(1), population(2));
+        assert_ne!(one.item(0), other.item(0));
+        assert_ne!(one.history(0), other.history(0));
+        assert_eq!(one.history(0), population(1).history(0));
+    }
+
+    #[test]
+    fn some_items_are_in_many_histories_and_most_in_few() {
+        let parameters = Parameters {
+            users: 5000,
+            items_per_user: 100,
+            items: 20_000,
+            seed: 1,
+        };
+        let population = Population::new(parameters).unwrap();
+        let mut counts = vec![0_u32; parameters.items as usize];
+        for user in 0..parameters.users {
+            for interaction in population.history(user) {
+                counts[interaction.item as usize] += 1;
+            }
+        }
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        // In a log-log plot, the line from one rank to the other.
+        let slope = |from: usize, to: usize| {
+            let ratio = f64::from(counts[from - 1]) / f64::from(counts[to - 1]);
+            ratio.ln() / (to as f64 / from as f64).ln()
+        };
+        let slopes = [slope(10, 100), slope(100, 1000), slope(1000, 10_000)];
+        let bounds = [0.4..0.6, 0.5..0.7, 0.65..0.85];
+        let within = slopes
+            .iter()
+            .zip(bounds)
+            .all(|(slope, bounds)| bounds.contains(slope));
+        assert!(within, "{slopes:?}");
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_population_that_was_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let progress = GenerateProgress::until(stop);
+        let stopped = generate(PARAMETERS, &folder.path().join("out"), false, &progress);
+        assert!(matches!(stopped, Err(GenerateError::Stopped)));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -14,7 +14,8 @@ const MOST_INTERESTS: usize = 8;
 /// Items of a history for each further interest, so that short histories are not all of single items.
 const ITEMS_PER_INTEREST: usize = 5;
 
-/// Share of items that belong to no interest.
+/// Share of items that belong to no interest; in long histories more, where the topics that a user
+/// pursues do not have enough items.
 const STRAYS: f64 = 0.12;
 
 /// The year, in milliseconds since 1970: 2025.
@@ -87,7 +88,7 @@ pub(super) fn history(
         let lasts = rng.random_range(SHORTEST..=YEAR);
         let begins = YEAR_START + rng.random_range(0..=YEAR - lasts);
         for _ in 0..interest.items {
-            let item = new(&mut taken, || topics.draw_item(interest.topic, &mut rng));
+            let item = draw_new(&mut taken, || topics.draw_item(interest.topic, &mut rng));
             history.push(Interaction {
                 timestamp: begins + rng.random_range(0..lasts),
                 item,
@@ -96,7 +97,7 @@ pub(super) fn history(
         }
     }
     while history.len() < length {
-        let item = new(&mut taken, || {
+        let item = draw_new(&mut taken, || {
             let topic = topics.draw_topic(&mut rng);
             topics.draw_item(topic, &mut rng)
         });
@@ -111,7 +112,7 @@ pub(super) fn history(
 }
 
 /// Draws until something has not been taken, and takes it.
-fn new(taken: &mut FxHashSet<u32>, mut draw: impl FnMut() -> u32) -> u32 {
+fn draw_new(taken: &mut FxHashSet<u32>, mut draw: impl FnMut() -> u32) -> u32 {
     loop {
         let item = draw();
         if taken.insert(item) {
@@ -146,9 +147,118 @@ fn interests(items: usize, topics: &Topics, rng: &mut StdRng) -> Vec<Interest> {
             0 | 1 => left,
             coming => (left as f64 / coming as f64 * rng.random_range(0.5..1.5)).ceil() as usize,
         };
-        let items = share.min(left).min(topics.items(topic).div_ceil(2) as usize);
+        let items = share
+            .min(left)
+            .min(topics.items(topic).div_ceil(2) as usize);
         interests.push(Interest { topic, items });
         left -= items;
     }
     interests
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashSet};
+
+    use super::*;
+    use crate::generate::Population;
+
+    fn parameters(items_per_user: u32) -> Parameters {
+        Parameters {
+            users: 10_000,
+            items_per_user,
+            items: 100_000,
+            seed: 1,
+        }
+    }
+
+    fn histories(users: u32) -> Vec<Vec<Interaction>> {
+        let population = Population::new(parameters(100)).unwrap();
+        (0..users).map(|user| population.history(user)).collect()
+    }
+
+    #[test]
+    fn histories_are_as_long_in_the_mean_as_was_asked_for() {
+        for items_per_user in [1, 2, 10, 100] {
+            for seed in 1..=5 {
+                let parameters = Parameters {
+                    seed,
+                    ..parameters(items_per_user)
+                };
+                let lengths = Lengths::new(&parameters);
+                let lengths = (0..parameters.users).map(|user| lengths.of(user));
+                let mean = lengths.sum::<usize>() as f64 / f64::from(parameters.users);
+                let error = mean / f64::from(items_per_user) - 1.0;
+                assert!(error.abs() < 0.005, "{mean} of {parameters:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_histories_are_short_and_a_few_ten_times_as_long_as_the_mean() {
+        let parameters = parameters(100);
+        let lengths = Lengths::new(&parameters);
+        let lengths: Vec<usize> = (0..100_000).map(|user| lengths.of(user)).collect();
+        let share = |of: fn(usize) -> bool| {
+            let count = lengths.iter().filter(|&&length| of(length)).count();
+            count as f64 / lengths.len() as f64
+        };
+        assert!((share(|length| length <= 100) - 0.634).abs() < 0.001);
+        assert!((share(|length| length <= 10) - 0.096).abs() < 0.001);
+        assert!((1..=9).contains(&((share(|length| length > 1000) * 100_000.0) as u32)));
+        assert!(lengths.iter().all(|&length| length >= 1));
+    }
+
+    #[test]
+    fn a_history_has_no_item_twice_and_is_in_the_order_of_time() {
+        let lengths = Lengths::new(&parameters(100));
+        for (user, history) in (0..).zip(histories(500)) {
+            assert_eq!(history.len(), lengths.of(user));
+            let items: HashSet<u32> = history.iter().map(|interaction| interaction.item).collect();
+            assert_eq!(items.len(), history.len(), "user {user}");
+            assert!(history.is_sorted_by_key(|interaction| interaction.timestamp));
+        }
+    }
+
+    #[test]
+    fn users_pursue_one_to_eight_topics_and_take_up_stray_items_besides() {
+        let (mut strays, mut total) = (0, 0);
+        let mut numbers = HashSet::new();
+        for history in histories(2000) {
+            let topics: HashSet<u32> = history.iter().filter_map(|it| it.topic).collect();
+            numbers.insert(topics.len());
+            strays += history.iter().filter(|it| it.topic.is_none()).count();
+            total += history.len();
+        }
+        // A history of a single item may have nothing but a stray one.
+        assert!(
+            (1..=8).all(|number| numbers.contains(&number)),
+            "{numbers:?}"
+        );
+        assert!(numbers.iter().all(|&number| number <= 8), "{numbers:?}");
+        let share = f64::from(strays as u32) / f64::from(total as u32);
+        assert!((STRAYS..STRAYS + 0.015).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn an_interest_is_pursued_within_a_part_of_the_year_with_items_of_its_topic() {
+        let population = Population::new(parameters(100)).unwrap();
+        let mut spans = Vec::new();
+        for user in 0..200 {
+            let mut times: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+            for interaction in population.history(user) {
+                let time = interaction.timestamp;
+                assert!((YEAR_START..YEAR_START + YEAR).contains(&time));
+                if let Some(topic) = interaction.topic {
+                    assert_eq!(population.item(interaction.item).topic, topic);
+                    times.entry(topic).or_default().push(time);
+                }
+            }
+            let long = times.values().filter(|times| times.len() >= 20);
+            spans.extend(long.map(|times| times[times.len() - 1] - times[0]));
+        }
+        let short = spans.iter().filter(|&&span| span < YEAR / 2).count() as f64;
+        let share = short / spans.len() as f64;
+        assert!((0.4..0.7).contains(&share), "{share} of {}", spans.len());
+    }
 }
