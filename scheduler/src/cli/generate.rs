@@ -10,7 +10,7 @@ use crate::generate::Parameters;
 #[derive(Args, Debug)]
 #[command(after_help = GENERATE_HELP)]
 pub struct GenerateArgs {
-    /// Where the population goes: a new or an empty folder
+    /// Where the population goes: a new or an empty folder, unless with --force
     #[arg(value_name = "DIR")]
     pub out: PathBuf,
     /// How many users
