@@ -12,8 +12,8 @@ const MOST_ITEMS: u32 = 100_000_000;
 const ITEMS_PER_ITEM_OF_A_HISTORY: u32 = 20;
 
 /// What a population is to be like. The same parameters give the same population, with any number of
-/// threads. On another kind of machine, whose powers and logarithms differ in the last bit, a few draws
-/// may come out differently.
+/// threads. With another version of the generators, it is another one, and on another kind of machine,
+/// whose powers and logarithms differ in the last bit, a few draws may come out differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {

@@ -86,21 +86,30 @@ fn check(out: &Path, force: bool) -> Result<(), GenerateError> {
     if out.symlink_metadata().is_err() {
         return Ok(());
     }
-    for entry in fs::read_dir(out).map_err(|error| not_a_population(error.to_string()))? {
-        let entry = entry.map_err(|error| not_a_population(error.to_string()))?;
-        if !force {
-            return Err(GenerateError::Exists {
-                path: out.to_owned(),
-            });
-        }
-        // Anything else is somebody's work that was named by mistake.
-        let name = entry.file_name();
-        let parts = [ITEMS_FOLDER, INTERACTIONS_FOLDER, POPULATION_FILE];
-        if !parts.iter().any(|part| name == *part) {
-            return Err(not_a_population(format!("it holds {}", name.display())));
-        }
+    let names = fs::read_dir(out).and_then(|entries| {
+        let names = entries.map(|entry| Ok(entry?.file_name()));
+        names.collect::<io::Result<Vec<_>>>()
+    });
+    let names = names.map_err(|error| not_a_population(error.to_string()))?;
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    if !force {
+        return Err(GenerateError::Exists {
+            path: out.to_owned(),
+        });
+    }
+    // Anything but a whole population is somebody's work that was named by mistake.
+    const PARTS: [&str; 3] = [POPULATION_FILE, ITEMS_FOLDER, INTERACTIONS_FOLDER];
+    let whole = names.iter().any(|name| name == POPULATION_FILE);
+    let other = names
+        .iter()
+        .find(|name| !PARTS.iter().any(|part| *name == part));
+    match other {
+        Some(name) => Err(not_a_population(format!("it holds {}", name.display()))),
+        None if whole => Ok(()),
+        None => Err(not_a_population(format!("it has no {POPULATION_FILE}"))),
+    }
 }
 
 #[cfg(test)]
@@ -156,12 +165,14 @@ mod tests {
     fn force_replaces_a_population_and_nothing_else() {
         let (folder, out) = place();
         Place::new(&out, false).unwrap().move_in().unwrap();
+        let refusal = || Place::new(&out, true).unwrap_err().to_string();
+        assert!(refusal().contains("has no population.json"));
         fs::write(out.join(POPULATION_FILE), "old").unwrap();
+        fs::write(out.join("holiday.jpg"), "x").unwrap();
+        assert!(refusal().contains("holds holiday.jpg"));
+        fs::remove_file(out.join("holiday.jpg")).unwrap();
         Place::new(&out, true).unwrap().move_in().unwrap();
         assert_eq!(entries(&out), [INTERACTIONS_FOLDER, ITEMS_FOLDER]);
-        fs::write(out.join("holiday.jpg"), "x").unwrap();
-        let refused = Place::new(&out, true).unwrap_err().to_string();
-        assert!(refused.contains("holds holiday.jpg"), "{refused}");
         assert_eq!(entries(folder.path()), ["out"]);
     }
 

@@ -17,7 +17,7 @@ pub const POPULATION_FILE: &str = "population.json";
 pub(super) const ITEMS_FOLDER: &str = "items";
 pub(super) const INTERACTIONS_FOLDER: &str = "interactions";
 
-/// Items, and interactions about, in one file: enough files for all cores, and none too small to be
+/// Items in one file, and interactions, about: enough files for all cores, and none too small to be
 /// read in one go.
 const ITEMS_PER_PART: u32 = 50_000;
 const INTERACTIONS_PER_PART: u32 = 1_000_000;
@@ -107,8 +107,8 @@ fn name(part: u32) -> String {
 }
 
 /// Writes the population of `parameters` into the folder `out`, which is not there, or empty, or with
-/// `force` one with another population. It appears when it is complete. Takes a few megabytes of
-/// memory for each core, and 8 bytes for each item.
+/// `force` one with another population. It appears when it is complete. Takes some 30 MB of
+/// memory for each thread, and 8 bytes for each item.
 ///
 /// # Errors
 /// When the parameters cannot be, the place is taken, or a file cannot be written, and when it is to

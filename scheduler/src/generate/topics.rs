@@ -17,7 +17,7 @@ const SIZE_EXPONENT: f64 = 0.8;
 /// Exponent of the popularity of items: the j-th of a topic is drawn in proportion to `1 / j`, Zipf's
 /// law. Overall the exponent is about 1 too, and 0.7 among the first few hundred, which are the first ones
 /// of large topics. Since nobody takes up an item twice, histories have less of what is popular: there it
-/// is from 0.5 (the first hundred) to 0.7, as in the logs of many shops and video sites.
+/// is from 0.5 (the first hundred) to 0.7.
 const POPULARITY_EXPONENT: f64 = 1.0;
 
 /// Exponent of the frequencies of the words of a topic: Zipf's law.
