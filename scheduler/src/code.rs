@@ -3,6 +3,7 @@
 use sojourn::code::{Code, Coded, ReadCode, code_of};
 
 use crate::cohort::CohortError;
+use crate::generate::GenerateError;
 use crate::local::LocalError;
 use crate::private::PrivateError;
 use crate::register::RegisterError;
@@ -12,6 +13,7 @@ use crate::trigger::InvalidRequest;
 /// Every error that may end a command, beside those of the library.
 pub const KNOWN: &[ReadCode] = &[
     code_of::<CohortError>,
+    code_of::<GenerateError>,
     code_of::<InvalidRequest>,
     code_of::<LocalError>,
     code_of::<PrivateError>,
@@ -59,6 +61,19 @@ impl Coded for CohortError {
             CohortError::Redis(error) => Coded::code(error),
             CohortError::Register(error) => error.code(),
             CohortError::Empty { .. } | CohortError::NoSet { .. } => Code::Cohort,
+        }
+    }
+}
+
+impl Coded for GenerateError {
+    fn code(&self) -> Code {
+        match self {
+            GenerateError::Parameter(_) => Code::Usage,
+            GenerateError::Exists { .. } | GenerateError::NotAPopulation { .. } => {
+                Code::Destination
+            }
+            GenerateError::Write { .. } => Code::Disk,
+            GenerateError::Stopped => Code::Interrupted,
         }
     }
 }

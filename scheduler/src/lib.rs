@@ -1,13 +1,15 @@
 //! The scheduler of Sojourn and everything behind the command `sojourn`: requests for runs
 //! ([`trigger`], [`inbox`]), the register of runs ([`register`]), the plan of a run ([`plan`]), the
 //! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), what naming
-//! will take ([`outlook`]), a deployment on one machine ([`local`], [`private`]), and the demo.
+//! will take ([`outlook`]), a deployment on one machine ([`local`], [`private`]), a synthetic population
+//! for measuring ([`generate`]), and the demo.
 
 mod active;
 pub mod cli;
 pub mod code;
 pub mod cohort;
 pub mod demo;
+pub mod generate;
 pub mod inbox;
 pub mod leader;
 pub mod letters;

@@ -156,6 +156,10 @@ pub const OPTIONS: [ProgramOptions; 2] = [
                 ],
             ),
             ("eval", &[]),
+            (
+                "generate",
+                &["users", "items-per-user", "items", "seed", "force"],
+            ),
             ("demo", &["users", "seed", "keep"]),
         ],
     },

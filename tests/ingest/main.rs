@@ -5,6 +5,7 @@ mod bad_input;
 mod command_line;
 mod determinism;
 mod formats;
+mod generated;
 mod layouts;
 mod order;
 mod population;

@@ -3,6 +3,7 @@
 mod bytes;
 mod dead;
 mod eval;
+mod generate;
 mod ingest;
 mod plan;
 mod run;
@@ -25,6 +26,7 @@ pub use eval::{
     EvalCommand, EvalDatasetArgs, EvalJourneysArgs, EvalMixesArgs, EvalNamesArgs, EvalNextArgs,
     EvalReportArgs, EvalUsersArgs, HalfArg, Labelled, ShownArg,
 };
+pub use generate::GenerateArgs;
 pub use ingest::{IngestArgs, SalienceArgs};
 pub use plan::PlanArgs;
 pub use run::{AssignArg, Method, MethodArgs, RunArgs, ScopeArgs};
@@ -189,6 +191,8 @@ pub enum Command {
         #[command(subcommand)]
         command: EvalCommand,
     },
+    /// Write a synthetic population of any size, for measuring
+    Generate(GenerateArgs),
     /// Try everything: a generated population, real processes, and how well its interests are found
     Demo {
         /// How many users to generate

@@ -5,6 +5,7 @@ mod dead;
 mod demo;
 mod eval;
 mod export_tuning;
+mod generate;
 mod health;
 mod ingest;
 mod keep_redis;
@@ -78,6 +79,7 @@ pub async fn run(cli: Cli) -> Result<Done> {
         Command::Health { listen } => health::health(listen, output).await,
         Command::Dead(args) => dead::dead(&cli.redis, args, output).await,
         Command::ExportTuning(args) => export_tuning::export_tuning(args, output).await,
+        Command::Generate(args) => generate::generate(args, output).await,
         Command::Eval { command } => eval::eval(command, output).await,
         Command::KeepRedis { data } => keep_redis::keep_redis(&data).await,
         Command::Show { user, local } => show::show(&cli.redis, &local, &user, output).await,
