@@ -5,7 +5,7 @@
 //
 // --payload is the size of a job's data in bytes. A job is consumed when Redis has said that it is
 // completed. Jobs that are done are removed, as Sojourn's are. Packages are those that
-// scripts/bench/install puts in .tools/bullmq. To try it: REDIS_URL 1000, which takes a second.
+// scripts/bench/install puts in .tools/bullmq; scripts/bench/check tries it.
 //
 // BullMQ at its best, as far as we could find out: 1,000 jobs in each addBulk, one call after the other
 // (100 and 5,000, and four calls at once, are no faster); 100 jobs at once for each worker (20, 50 and
@@ -31,7 +31,7 @@ function load(name) {
   try {
     return require(name);
   } catch (error) {
-    return fail(`${name} cannot be loaded from ${fileURLToPath(packages)}: run scripts/bench/install (${error.code})`);
+    return fail(`${name} is missing: run scripts/bench/install (${error.code} in ${fileURLToPath(packages)})`);
   }
 }
 
@@ -40,7 +40,8 @@ const { Redis } = load("ioredis");
 
 function number(text, name, least) {
   const value = Number(text);
-  return Number.isSafeInteger(value) && value >= least ? value : fail(`${name}: ${text} is no number from ${least} on`);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  return fail(`${name}: ${text} is no number from ${least} on`);
 }
 
 function settings() {
