@@ -143,7 +143,11 @@ fn clustering(criterion: &mut Criterion) {
             BenchmarkId::new("inverted lists", length),
             &items,
             |b, items| {
-                b.iter(|| inverted_lists(&mut icpc, &mut vectors, black_box(items), &walk()));
+                b.iter(|| {
+                    inverted_lists(&mut icpc, &mut vectors, black_box(items), &walk())
+                        .journeys
+                        .len()
+                });
             },
         );
         group.bench_with_input(
@@ -167,7 +171,11 @@ fn default_parameters(criterion: &mut Criterion) {
         let (mut icpc, mut vectors) = (Icpc::default(), ItemVectors::default());
         group.throughput(Throughput::Elements(items.len() as u64));
         group.bench_with_input(BenchmarkId::new(name, items.len()), &items, |b, items| {
-            b.iter(|| inverted_lists(&mut icpc, &mut vectors, black_box(items), &params));
+            b.iter(|| {
+                inverted_lists(&mut icpc, &mut vectors, black_box(items), &params)
+                    .journeys
+                    .len()
+            });
         });
     }
     group.finish();

@@ -17,21 +17,21 @@ pub const DEFAULT_PREFIX: &str = "sj";
 pub(crate) struct UserKeys {
     pub names: String,
     pub journeys: String,
-    /// Are there within a transaction only, while results are set aside: both hashes, and what says so.
-    aside: [String; 3],
+    /// Where results are before they are put in the place of the old ones, within one transaction.
+    pub new_names: String,
+    pub new_journeys: String,
 }
 
 impl UserKeys {
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 4;
 
+    /// As `publish.lua` wants them.
     pub fn all(&self) -> [&String; UserKeys::COUNT] {
-        let [names_aside, journeys_aside, kept] = &self.aside;
         [
+            &self.new_names,
             &self.names,
+            &self.new_journeys,
             &self.journeys,
-            names_aside,
-            journeys_aside,
-            kept,
         ]
     }
 }
@@ -68,11 +68,12 @@ impl Keys {
 
     /// All keys of the results of a user.
     pub(crate) fn of_user(&self, user: &str) -> UserKeys {
-        let key = |what: &str| format!("{}:{{{user}}}:{what}", self.prefix);
+        let (names, journeys) = (self.names(user), self.journeys(user));
         UserKeys {
-            names: self.names(user),
-            journeys: self.journeys(user),
-            aside: [key("kept:names"), key("kept:journeys"), key("kept")],
+            new_names: format!("{names}:new"),
+            new_journeys: format!("{journeys}:new"),
+            names,
+            journeys,
         }
     }
 

@@ -64,7 +64,8 @@ fn without_refusals(replies: Vec<Value>) -> RedisResult<Vec<Value>> {
 }
 
 /// Of many commands that were refused, each for the same reason most of the time, the first: an error
-/// with all of them is longer than anybody reads.
+/// with all of them is longer than anybody reads, and that a transaction was aborted for them does not
+/// say what to do.
 fn first_refusal(error: RedisError) -> RedisError {
     let first = error.clone().into_server_errors();
     let first = first.as_ref().and_then(|errors| errors.first());
@@ -93,7 +94,7 @@ async fn send_all(
     (offset, count): (usize, usize),
 ) -> RedisResult<Vec<Value>> {
     let replies = to.req_packed_commands(pipeline, offset, count).await;
-    let replies = replies.and_then(without_refusals);
+    let replies = replies.and_then(without_refusals).map_err(first_refusal);
     links.judge(link, &replies);
     replies
 }

@@ -1,12 +1,12 @@
 //! Writing results, fenced.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use redis::cluster_routing::Slot;
+use redis::{Arg, Cmd};
 
 use super::{META_FIELD, Meta, StoreError};
 use crate::connection::{BatchScript, Redis};
@@ -21,6 +21,9 @@ static WRITE_NAMES: LazyLock<BatchScript> =
 /// as writing a user or two, which many users share; and while it writes them, half a millisecond,
 /// nobody else is served.
 const BYTES_PER_TRANSACTION: usize = 256 * 1024;
+
+/// About what a journey takes, for which there is room at once.
+const BYTES_PER_JOURNEY: usize = 1024;
 
 /// The new results of one user.
 #[derive(Clone, Debug)]
@@ -92,69 +95,69 @@ impl JourneyWriter {
         results: &[UserResult],
         ttl: Option<Duration>,
     ) -> Result<Vec<Written>, StoreError> {
-        let rows: Vec<Row<'_>> = results.iter().map(|result| self.row(result)).collect();
-        let batches = self.batches(&rows);
-        let transactions = batches
-            .iter()
-            .map(|batch| self.replace(batch.iter().map(|&at| &rows[at]).collect(), ttl));
-        let replies = try_join_all(transactions).await?;
+        let batches = self.batches(results, ttl);
+        let transactions = batches.into_iter().map(|batch| self.replace(batch));
         let mut written = vec![Written::Changed; results.len()];
-        for (at, reply) in batches
-            .into_iter()
-            .flatten()
-            .zip(replies.into_iter().flatten())
-        {
+        for (at, reply) in try_join_all(transactions).await?.into_iter().flatten() {
             written[at] = reply;
         }
         Ok(written)
     }
 
-    /// Replaces results of one slot in one transaction.
+    /// What is written, divided into what is written together: of users of one slot, and of some bytes.
+    fn batches(&self, results: &[UserResult], ttl: Option<Duration>) -> Vec<Vec<Row>> {
+        let mut full = Vec::new();
+        let mut open: HashMap<Option<Slot>, (usize, Vec<Row>)> = HashMap::new();
+        let mut json = Vec::new();
+        for (at, result) in results.iter().enumerate() {
+            let row = Row::new(
+                at,
+                result,
+                self.redis.keys().of_user(&result.user),
+                ttl,
+                &mut json,
+            );
+            let slot = self.redis.slot(&row.keys.names);
+            let (bytes, rows) = open.entry(slot).or_default();
+            if !rows.is_empty() && *bytes + row.bytes() > BYTES_PER_TRANSACTION {
+                full.push(std::mem::take(rows));
+                *bytes = 0;
+            }
+            *bytes += row.bytes();
+            rows.push(row);
+        }
+        full.extend(open.into_values().map(|(_, rows)| rows));
+        full
+    }
+
+    /// Replaces results of one slot in one transaction. Returns what became of each, and its position.
     ///
-    /// A script is what can judge and write in one go, but all that goes through Lua is hashed and
-    /// copied twice, which costs the server as much as writing it. So the scripts see keys and numbers
-    /// only: the first judges, the commands after it write what it has made room for, and the last puts
-    /// back what was to stay. Both are sent as text: one that the server has forgotten would fail within
-    /// the transaction, and that would go on without its fence.
-    async fn replace(
-        &self,
-        rows: Vec<&Row<'_>>,
-        ttl: Option<Duration>,
-    ) -> Result<Vec<Written>, StoreError> {
+    /// A script is what can judge and write in one go, but whatever goes through Lua is hashed and
+    /// copied twice, which costs the server half as much as writing it. So commands write the new
+    /// results beside the old ones, and the script, which sees keys and numbers only, puts them in
+    /// their place.
+    async fn replace(&self, rows: Vec<Row>) -> Result<Vec<(usize, Written)>, StoreError> {
+        // Left over where the script has failed.
+        let mut tidy = redis::cmd("DEL");
+        let mut publish = redis::cmd("EVAL");
+        publish.arg(include_str!("publish.lua"));
+        publish.arg(rows.len() * UserKeys::COUNT);
+        for Row { keys, .. } in &rows {
+            tidy.arg(&keys.new_names).arg(&keys.new_journeys);
+            publish.arg(&keys.all());
+        }
         let mut transaction = redis::pipe();
         transaction.atomic();
-        let script = |text: &str| {
-            let mut call = redis::cmd("EVAL");
-            call.arg(text).arg(rows.len() * UserKeys::COUNT);
-            for row in &rows {
-                call.arg(&row.keys.all());
-            }
-            call
-        };
-        let mut fence = script(include_str!("fence.lua"));
-        for row in &rows {
-            fence.arg(row.epoch).arg(row.attempt).arg(&row.read);
-        }
-        transaction.add_command(fence);
-        for row in &rows {
-            for (key, hash) in [
-                (&row.keys.names, &row.names),
-                (&row.keys.journeys, &row.journeys),
-            ] {
-                if hash.is_empty() {
-                    continue;
-                }
-                transaction.hset_multiple(key, hash).ignore();
-                if let Some(ttl) = ttl {
-                    transaction
-                        .expire(key, ttl.as_secs().max(1) as i64)
-                        .ignore();
-                }
+        transaction.add_command(tidy).ignore();
+        let mut places = Vec::with_capacity(rows.len());
+        for row in rows {
+            places.push(row.at);
+            publish.arg(row.epoch).arg(row.attempt).arg(&row.read);
+            for command in row.commands {
+                transaction.add_command(command).ignore();
             }
         }
-        transaction
-            .add_command(script(include_str!("put_back.lua")))
-            .ignore();
+        transaction.add_command(publish);
         let mut connection = self.redis.commands();
         let (replies,): (Vec<String>,) = transaction.query_async(&mut connection).await?;
         let written = |reply: String| match reply.as_str() {
@@ -162,58 +165,10 @@ impl JourneyWriter {
             "stale" => Written::Stale,
             _ => Written::Changed,
         };
-        Ok(replies.into_iter().map(written).collect())
-    }
-
-    fn row<'a>(&self, result: &'a UserResult) -> Row<'a> {
-        let UserResult {
-            user,
-            meta,
-            journeys,
-            replaces_foreign,
-        } = result;
-        let meta_field = std::iter::once((META_FIELD, json(meta).into()));
-        let journey_field = |journey: &'a Journey| (journey.id.as_str(), json(journey).into());
-        Row {
-            keys: self.redis.keys().of_user(user),
-            epoch: meta.epoch.0,
-            attempt: meta.attempt,
-            read: match replaces_foreign {
-                true => "foreign".into(),
-                false => meta.revision.saturating_sub(1).to_string(),
-            },
-            names: journeys
-                .iter()
-                .map(|journey| (journey.id.as_str(), journey.name.as_str().into()))
-                .collect(),
-            journeys: meta_field
-                .chain(journeys.iter().map(journey_field))
-                .collect(),
-        }
-    }
-
-    /// Positions of the users that are written together: of one slot, and of some bytes.
-    fn batches(&self, rows: &[Row<'_>]) -> Vec<Vec<usize>> {
-        let mut full = Vec::new();
-        // In the order in which they are begun, so that equal calls are equal commands.
-        let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
-        let mut place: HashMap<Option<Slot>, usize> = HashMap::new();
-        for (at, row) in rows.iter().enumerate() {
-            let slot = self.redis.slot(&row.keys.names);
-            let place = *place.entry(slot).or_insert_with(|| {
-                open.push((0, Vec::new()));
-                open.len() - 1
-            });
-            let (bytes, users) = &mut open[place];
-            if !users.is_empty() && *bytes + row.bytes() > BYTES_PER_TRANSACTION {
-                full.push(std::mem::take(users));
-                *bytes = 0;
-            }
-            *bytes += row.bytes();
-            users.push(at);
-        }
-        full.extend(open.into_iter().map(|(_, users)| users));
-        full
+        Ok(places
+            .into_iter()
+            .zip(replies.into_iter().map(written))
+            .collect())
     }
 
     /// Names journeys of some users in one round trip. `epoch` is that of the results as they were
@@ -245,26 +200,92 @@ impl JourneyWriter {
 }
 
 /// What is written of one user.
-struct Row<'a> {
+struct Row {
+    /// Position among the results.
+    at: usize,
     keys: UserKeys,
     epoch: u64,
     attempt: u32,
     /// The revision that was read, or that it was not to be read.
     read: String,
-    /// The fields of both hashes.
-    names: Vec<(&'a str, Cow<'a, str>)>,
-    journeys: Vec<(&'a str, Cow<'a, str>)>,
+    /// What makes the new hashes.
+    commands: Vec<Cmd>,
 }
 
-impl Row<'_> {
+impl Row {
+    /// `json` is scratch.
+    fn new(
+        at: usize,
+        result: &UserResult,
+        keys: UserKeys,
+        ttl: Option<Duration>,
+        json: &mut Vec<u8>,
+    ) -> Row {
+        let UserResult {
+            meta,
+            journeys,
+            replaces_foreign,
+            ..
+        } = result;
+        let mut commands = Vec::new();
+        let mut add = |command: Cmd, key: &str| {
+            commands.push(command);
+            if let Some(ttl) = ttl {
+                let mut expire = redis::cmd("EXPIRE");
+                // Moves with the key.
+                expire.arg(key).arg(ttl.as_secs().max(1));
+                commands.push(expire);
+            }
+        };
+        if !journeys.is_empty() {
+            let mut names = redis::cmd("HSET");
+            names.arg(&keys.new_names);
+            for journey in journeys {
+                names.arg(&journey.id).arg(&journey.name);
+            }
+            add(names, &keys.new_names);
+        }
+        let mut hash = Cmd::with_capacity(
+            2 * journeys.len() + 4,
+            BYTES_PER_JOURNEY * (journeys.len() + 1),
+        );
+        hash.arg("HSET").arg(&keys.new_journeys);
+        hash.arg(META_FIELD).arg(write_json(meta, json));
+        for journey in journeys {
+            hash.arg(&journey.id).arg(write_json(journey, json));
+        }
+        add(hash, &keys.new_journeys);
+        Row {
+            at,
+            keys,
+            epoch: meta.epoch.0,
+            attempt: meta.attempt,
+            read: match replaces_foreign {
+                true => "foreign".into(),
+                false => meta.revision.saturating_sub(1).to_string(),
+            },
+            commands,
+        }
+    }
+
     fn bytes(&self) -> usize {
-        let names = self.names.iter().map(|(id, name)| id.len() + name.len());
-        let journeys = self.journeys.iter().map(|(id, json)| id.len() + json.len());
-        names.chain(journeys).sum()
+        let arguments = self.commands.iter().flat_map(Cmd::args_iter);
+        let bytes = arguments.map(|argument| match argument {
+            Arg::Simple(bytes) => bytes.len(),
+            _ => 0,
+        });
+        bytes.sum()
     }
 }
 
 /// Results are plain data; serialising them cannot fail.
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The same in memory that is used again.
+fn write_json<'a, T: serde::Serialize>(value: &T, json: &'a mut Vec<u8>) -> &'a [u8] {
+    json.clear();
+    let _ = serde_json::to_writer(&mut *json, value);
+    json
 }
