@@ -1,6 +1,7 @@
-//! The two workers of Sojourn: [`extraction`] finds journeys, [`naming`] names them. The binary
-//! `sojourn-worker` is a command line around them.
+//! The two workers of Sojourn: [`extraction`] finds journeys, [`naming`] names them. [`bench`] measures
+//! what they rest on. The binary `sojourn-worker` is a command line around them.
 
+pub mod bench;
 pub mod extraction;
 pub mod naming;
 mod patience;

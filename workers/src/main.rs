@@ -16,6 +16,7 @@ use sojourn::settings::{
     self, CacheArgs, FallbackArgs, LimitArgs, ListenArgs, QuestionArgs, RedisArgs, SettingsError,
     SharingArgs,
 };
+use sojourn_workers::bench::BenchCommand;
 use sojourn_workers::extraction::ExtractionWorker;
 use sojourn_workers::naming::NamingWorker;
 
@@ -28,6 +29,7 @@ use sojourn_workers::naming::NamingWorker;
     after_help = "\
 Examples:
   sojourn-worker extract --redis redis://queue:6379
+  sojourn-worker bench kernel
   sojourn-worker name --namer llm --endpoint http://localhost:8080/v1 --model qwen2.5-7b
   SOJOURN_REDIS=rediss://worker@queue:6380 SOJOURN_REDIS_PASSWORD=... sojourn-worker extract
 
@@ -64,6 +66,14 @@ enum Command {
         concurrency: usize,
         #[command(flatten)]
         cache: CacheArgs,
+    },
+    /// Measure what this machine can do, part by part
+    Bench {
+        /// Print JSON for machines instead of text, one object a line
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: BenchCommand,
     },
     /// Name new and changed journeys
     Name {
@@ -219,6 +229,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let consumer =
                 Consumer::new(queues.extract, worker.options(Kind::Extract, concurrency));
             consume(&redis, consumer, work, worker.listen, cli.owned).await
+        }
+        Command::Bench { json, command } => {
+            let run = move || command.run(json, std::io::stdout());
+            match tokio::task::spawn_blocking(run).await? {
+                // Whoever read has had enough.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                done => Ok(done?),
+            }
         }
         Command::Name { worker, naming } => {
             // First: what is wrong with it is wrong whether or not there is a Redis.
