@@ -53,7 +53,7 @@ suite: nextest redis $(TOOLS)/valkey python scoring baselines
 	scripts/suite
 	@echo "== what was broken, and what came of it:"; cat target/faults/*/*.txt
 
-.PHONY: toolchain components nextest cargo-deny python scoring baselines
+.PHONY: toolchain components nextest cargo-deny python scoring baselines peers
 toolchain:
 	@scripts/check-toolchain
 
@@ -73,6 +73,10 @@ python:
 # What compares names with those of people; a model that names is fetched by `make names` only.
 scoring:
 	@scripts/names/install
+
+# What speed is compared with.
+peers:
+	@scripts/bench/install
 
 # Other ways of clustering, which tests compare with ours.
 baselines:
@@ -102,7 +106,7 @@ names: build ## Compare names by a model on this machine with those of people: 2
 eval: build ## Judge journeys by known interests and by real users, beside other ways: an hour
 	scripts/journeys/run "$(DATA)"
 
-bench: build redis ## Measure speed against named competitors
+bench: build redis peers ## Measure speed against named competitors
 	cargo bench --workspace --locked --bench '*'
 
 clean: ## Remove everything that was built or fetched

@@ -177,6 +177,7 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             "key-prefix",
         ],
         commands: &[
+            ("bench", &["json"]),
             (
                 "extract",
                 &[
