@@ -1,6 +1,6 @@
 //! Words that say what form an item has, or which of a series it is, and not what it is about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::words::are_neighbours;
@@ -15,22 +15,22 @@ const PHRASES: &str = "official video, official music video, official lyric vide
     bande annonce, video oficial, vídeo oficial, clipe oficial, video ufficiale";
 
 /// Words that number the parts of a series where a number follows: "Part 3", but not "part time".
-const NUMBERED: &str = "part pt episode ep chapter ch volume vol season series lesson lecture no nr teil folge kapitel staffel lektion partie épisode chapitre tome saison leçon \
-    parte episodio capítulo capitulo temporada lección episódio aula capitolo puntata stagione deel \
+const NUMBERED: &str = "part pt episode ep chapter ch volume vol season series lesson lecture no nr teil folge kapitel \
+    staffel lektion partie épisode chapitre tome saison leçon parte episodio capítulo capitulo temporada lección episódio aula capitolo puntata stagione deel \
     aflevering hoofdstuk часть серия глава выпуск урок том";
 
 /// Finds boilerplate.
 pub(super) struct Boilerplate {
     /// Phrases by their first words, in lower case.
     phrases: HashMap<&'static str, Vec<Vec<&'static str>>>,
-    numbered: Vec<&'static str>,
+    numbered: HashSet<&'static str>,
 }
 
 impl Boilerplate {
     pub(super) fn new() -> Boilerplate {
         let mut phrases: HashMap<_, Vec<Vec<&str>>> = HashMap::new();
         for phrase in PHRASES.split(", ") {
-            let words: Vec<&str> = phrase.split(' ').filter(|word| !word.is_empty()).collect();
+            let words: Vec<&str> = phrase.split(' ').collect();
             phrases.entry(words[0]).or_default().push(words);
         }
         Boilerplate {
@@ -46,7 +46,7 @@ impl Boilerplate {
         let Some((place, first)) = words.first() else {
             return 0;
         };
-        if self.numbered.contains(&first.as_str()) && is_numbered(&text[place.end..]) {
+        if self.numbered.contains(first.as_str()) && is_numbered(&text[place.end..]) {
             return 1;
         }
         let phrases = self.phrases.get(first.as_str()).into_iter().flatten();

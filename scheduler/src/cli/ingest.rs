@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use sojourn::ingest::{IngestError, IngestOptions};
 use sojourn::terms::{Language, SalienceMethod, SalienceParams};
 
@@ -66,23 +68,16 @@ pub struct IngestArgs {
 pub struct SalienceArgs {
     /// Language of the items, whose word forms are told to be one word; any: of none
     /// [default: english]
-    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
+    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = named::<Language>, value_name = "NAME")]
     pub language: Option<Language>,
-    /// Where the weights of terms come from [default: learned]
-    #[arg(long, env = "SOJOURN_SALIENCE", value_enum, value_name = "METHOD")]
-    pub salience: Option<SalienceArg>,
+    /// Where the weights of terms come from: formula, of where and how often a term stands in an item and
+    /// how rare it is; learned, the same times how relevant it is by what the fields of items and the
+    /// histories say [default: learned]
+    #[arg(long, env = "SOJOURN_SALIENCE", value_parser = named::<SalienceMethod>, value_name = "METHOD")]
+    pub salience: Option<SalienceMethod>,
     /// TOML file that says how terms are weighed; what it does not say has its default
     #[arg(long, env = "SOJOURN_SALIENCE_PARAMS", value_name = "FILE")]
     pub salience_params: Option<PathBuf>,
-}
-
-/// Where the weights of terms come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SalienceArg {
-    /// Where and how often a term stands in an item, and how rare it is
-    Formula,
-    /// The same, times how relevant it is by what the fields of items and the histories say
-    Learned,
 }
 
 impl SalienceArgs {
@@ -100,10 +95,8 @@ impl SalienceArgs {
         if let Some(language) = self.language {
             parameters.language = language;
         }
-        match self.salience {
-            Some(SalienceArg::Formula) => parameters.method = SalienceMethod::Formula,
-            Some(SalienceArg::Learned) => parameters.method = SalienceMethod::Learned,
-            None => {}
+        if let Some(method) = self.salience {
+            parameters.method = method;
         }
         Ok(parameters)
     }
@@ -131,13 +124,11 @@ A folder or a prefix is read as deep as it goes, without names that begin with .
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT for other stores that speak S3),
 GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ...";
 
-/// A language by its name; the error lists all of them.
-pub(super) fn language(name: &str) -> Result<Language, String> {
-    use serde::de::IntoDeserializer;
-    use serde::de::value::{Error, StrDeserializer};
+/// One of several by its name; the error lists all of them.
+pub(super) fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
     let name = name.to_lowercase();
-    let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
-    serde::Deserialize::deserialize(name).map_err(|error| error.to_string())
+    let name: StrDeserializer<'_, serde::de::value::Error> = name.as_str().into_deserializer();
+    T::deserialize(name).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -149,8 +140,8 @@ mod tests {
 
     #[test]
     fn a_language_that_is_not_known_is_told_those_that_are() {
-        assert_eq!(language("German"), Ok(Language::German));
-        let error = language("klingon").unwrap_err();
+        assert_eq!(named("German"), Ok(Language::German));
+        let error = named::<Language>("klingon").unwrap_err();
         assert!(
             error.contains("klingon") && error.contains("swedish"),
             "{error}"

@@ -6,7 +6,7 @@ use clap::Args;
 use sojourn::settings::PromptArgs;
 use sojourn::terms::Language;
 
-use super::ingest::language;
+use super::ingest::named;
 
 /// Options of `sojourn export-tuning`.
 #[derive(Args, Debug)]
@@ -26,7 +26,7 @@ pub struct TuningArgs {
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub journeys_per_call: usize,
     /// Language of the items, as of `sojourn ingest` [default: english]
-    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
+    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = named::<Language>, value_name = "NAME")]
     pub language: Option<Language>,
 }
 

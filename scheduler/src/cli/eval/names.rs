@@ -8,7 +8,7 @@ use sojourn::naming::{Excerpt, Grid};
 use sojourn::settings::PromptArgs;
 use sojourn::terms::Language;
 
-use crate::cli::ingest::language;
+use crate::cli::ingest::named;
 
 /// What a model is told of a journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,7 +92,7 @@ pub struct EvalNamesArgs {
     )]
     pub requests_per_minute: NonZeroU32,
     /// Language of the items, as of `sojourn ingest` [default: english]
-    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = language, value_name = "NAME")]
+    #[arg(long, env = "SOJOURN_LANGUAGE", value_parser = named::<Language>, value_name = "NAME")]
     pub language: Option<Language>,
 }
 
