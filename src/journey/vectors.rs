@@ -20,42 +20,33 @@ const MOST_ROOM: usize = 8;
 pub struct ItemVectors {
     local: HashMap<u32, u32, rustc_hash::FxBuildHasher>,
     catalogue_terms: Vec<u32>,
-    /// `ends[i]` is where the vector of item `i` ends in `terms` and `weights`.
+    /// `ends[i]` is where the vector of item `i` ends in `entries`.
     ends: Vec<u32>,
-    terms: Vec<u32>,
-    weights: Vec<f32>,
+    /// Local term and weight: side by side, as they are always read together.
+    entries: Vec<(u32, f32)>,
 }
 
-/// One sparse vector.
+/// One sparse vector: local numbers of terms, each at most once, and their weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Vector<'a> {
-    /// Local numbers of the terms, each at most once.
-    pub terms: &'a [u32],
-    /// Their weights.
-    pub weights: &'a [f32],
-}
+pub struct Vector<'a>(&'a [(u32, f32)]);
 
 impl<'a> Vector<'a> {
     /// Pairs of local term and weight. The weights are f32 widened, so that sums of their products
     /// are exact to well below any threshold.
     pub fn iter(self) -> impl Iterator<Item = (u32, f64)> + 'a {
-        self.terms
+        self.0
             .iter()
-            .zip(self.weights)
-            .map(|(&term, &weight)| (term, f64::from(weight)))
+            .map(|&(term, weight)| (term, f64::from(weight)))
     }
 
     /// `|x|^2`
     pub fn square(self) -> f64 {
-        self.weights
-            .iter()
-            .map(|&weight| f64::from(weight) * f64::from(weight))
-            .sum()
+        self.iter().map(|(_, weight)| weight * weight).sum()
     }
 
     /// Whether the vector has no term.
     pub fn is_empty(self) -> bool {
-        self.terms.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -84,15 +75,14 @@ impl ItemVectors {
         self.local.clear();
         self.catalogue_terms.clear();
         self.ends.clear();
-        self.terms.clear();
-        self.weights.clear();
+        self.entries.clear();
     }
 
     /// Adds the vector of the next item: pairs of catalogue term and weight, each term once and each
     /// weight above 0. Sums and indices of vectors take a term without weight for a new one, and so
     /// would have one twice; an opened catalogue has only vectors that keep to this.
     pub fn push(&mut self, vector: impl IntoIterator<Item = (u32, f32)>) {
-        let start = self.terms.len();
+        let start = self.entries.len();
         for (term, weight) in vector {
             debug_assert!(weight > 0.0, "term {term} has weight {weight}");
             let local = *self.local.entry(term).or_insert_with(|| {
@@ -100,13 +90,14 @@ impl ItemVectors {
                 self.catalogue_terms.len() as u32 - 1
             });
             debug_assert!(
-                !self.terms[start..].contains(&local),
+                self.entries[start..]
+                    .iter()
+                    .all(|&(there, _)| there != local),
                 "term {term} occurs twice"
             );
-            self.terms.push(local);
-            self.weights.push(weight);
+            self.entries.push((local, weight));
         }
-        self.ends.push(self.terms.len() as u32);
+        self.ends.push(self.entries.len() as u32);
     }
 
     /// How many vectors there are.
@@ -137,10 +128,6 @@ impl ItemVectors {
         } else {
             self.ends[item - 1] as usize
         };
-        let range = start..self.ends[item] as usize;
-        Vector {
-            terms: &self.terms[range.clone()],
-            weights: &self.weights[range],
-        }
+        Vector(&self.entries[start..self.ends[item] as usize])
     }
 }
