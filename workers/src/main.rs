@@ -430,6 +430,7 @@ mod tests {
             match cli.command {
                 Command::Extract { worker, .. } => worker.options(Kind::Extract, 1).retry,
                 Command::Name { worker, .. } => worker.options(Kind::Name, 1).retry,
+                Command::Bench { .. } => panic!("{words:?} takes no jobs"),
             }
         };
         for (word, kind) in [("extract", Kind::Extract), ("name", Kind::Name)] {
