@@ -119,7 +119,8 @@ impl Catalogue {
             .flat_map(Record::terms)
     }
 
-    /// Reads a little of what [`Catalogue::terms`] is going to read of some items. See [`warmed`].
+    /// Reads a little of what [`Catalogue::terms`] is going to read of some items, so that it is in the
+    /// processor's cache by then. One after the other they would be waited for one by one.
     pub fn warm_terms(&self, items: impl Iterator<Item = ItemIndex>) {
         let records = items.filter_map(|item| self.record_bytes(item.position()));
         warmed(records);
