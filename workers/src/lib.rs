@@ -1,4 +1,4 @@
-//! The two workers of Sojourn: [`extraction`] finds journeys, [`naming`] names them. [`bench`] measures
+//! The two workers of Sojourn: [`extraction`] finds journeys, [`naming`] names them. [`mod@bench`] measures
 //! what they rest on. The binary `sojourn-worker` is a command line around them.
 
 pub mod bench;

@@ -2,7 +2,8 @@
 //!
 //! While one batch of users is clustered, on all cores, others are on their way to Redis, and the next
 //! job's shard is read. What is found waits in a short queue: where Redis is slower than the clustering,
-//! the clustering waits, and memory stays what [`BATCHES_AHEAD`] and [`DELIVERIES`] allow.
+//! the clustering waits. So a job has its shard in memory, and the results of some seven hundred users: a
+//! batch for each thread, `BATCHES_AHEAD` that wait and `DELIVERIES` that are under way.
 
 mod delivery;
 mod tally;
