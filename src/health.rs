@@ -164,10 +164,7 @@ impl Contact {
     /// That of another loop, or of another part of the job.
     #[must_use]
     pub fn another(&self) -> Contact {
-        Contact {
-            health: self.health.clone(),
-            waits: false,
-        }
+        self.health.contact()
     }
 
     /// A call has failed, and is going to be repeated.

@@ -121,13 +121,13 @@ impl Catalogue {
 
     /// Reads a little of what [`Catalogue::terms`] is going to read of some items, so that it is in the
     /// processor's cache by then. One after the other they would be waited for one by one.
-    pub fn warm_terms(&self, items: impl Iterator<Item = ItemIndex>) {
+    pub(crate) fn warm_terms(&self, items: impl Iterator<Item = ItemIndex>) {
         let records = items.filter_map(|item| self.record_bytes(item.position()));
         warmed(records);
     }
 
     /// The same for their ids and titles.
-    pub fn warm_texts(&self, items: impl Iterator<Item = ItemIndex> + Clone) {
+    pub(crate) fn warm_texts(&self, items: impl Iterator<Item = ItemIndex> + Clone) {
         for strings in [self.ids(), self.titles()] {
             let places = items.clone().map(|item| item.position());
             warmed(

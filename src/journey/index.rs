@@ -24,7 +24,8 @@ pub struct JourneyIndex {
     norms: Vec<Norm>,
     /// Dot products of the vector that was looked up last; 0 for journeys it does not touch.
     dots: Vec<f64>,
-    /// Journeys whose entry in `dots` is in use.
+    /// Begins with the `met` journeys whose entry in `dots` is in use; as long as if all were, and one
+    /// more, since the place after the last is written, too.
     touched: Vec<u32>,
     met: usize,
     /// Postings that were looked at: what the time goes into.

@@ -118,12 +118,13 @@ impl JourneyWriter {
                 &mut json,
             );
             let slot = self.redis.slot(&row.keys.names);
+            let row_bytes = row.bytes();
             let (bytes, rows) = open.entry(slot).or_default();
-            if !rows.is_empty() && *bytes + row.bytes() > BYTES_PER_TRANSACTION {
+            if !rows.is_empty() && *bytes + row_bytes > BYTES_PER_TRANSACTION {
                 full.push(std::mem::take(rows));
                 *bytes = 0;
             }
-            *bytes += row.bytes();
+            *bytes += row_bytes;
             rows.push(row);
         }
         full.extend(open.into_values().map(|(_, rows)| rows));

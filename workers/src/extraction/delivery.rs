@@ -36,7 +36,7 @@ pub(super) struct Delivery<'a> {
     pub parameters: String,
 }
 
-impl<'a> Delivery<'a> {
+impl Delivery<'_> {
     /// Writes the results of a batch, and queues their naming. Returns what it adds to the counts.
     ///
     /// # Errors
