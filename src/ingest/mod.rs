@@ -40,6 +40,7 @@ pub use error::IngestError;
 pub use mapping::FieldMap;
 pub use progress::{IngestProgress, Phase};
 pub use rejects::Reason;
+pub use stage::Stage;
 
 // Collections are found and unpacked as other input is.
 pub use json_rows::JsonRowError;

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 const LOCK_FILE: &str = "lock";
 
 /// A folder that nobody else has the name of, and that is gone when it is dropped.
-pub(super) struct Stage {
+#[derive(Debug)]
+pub struct Stage {
     folder: TempDir,
     _lock: File,
 }
@@ -20,6 +21,9 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes a stage `<prefix><random>` in `parent`. Before, those of this prefix that killed
     /// processes left there are given to `rescue` and removed.
+    ///
+    /// # Errors
+    /// When no folder can be made there.
     pub fn create(
         parent: &Path,
         prefix: &str,
@@ -45,11 +49,15 @@ impl Stage {
         }
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Removes it, and says so if that fails, which dropping does not.
+    ///
+    /// # Errors
+    /// When something of it stays.
     pub fn close(self) -> io::Result<()> {
         self.folder.close()
     }

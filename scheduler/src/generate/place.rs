@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use sojourn::ingest::Stage;
 
 use super::GenerateError;
 use super::population::{INTERACTIONS_FOLDER, ITEMS_FOLDER, POPULATION_FILE};
@@ -19,14 +19,13 @@ const REPLACED: &str = "replaced";
 #[derive(Debug)]
 pub(super) struct Place {
     out: PathBuf,
-    stage: TempDir,
+    stage: Stage,
     force: bool,
 }
 
 impl Place {
     /// Checks the place, and makes the stage.
     pub fn new(out: &Path, force: bool) -> Result<Place, GenerateError> {
-        check(out, force)?;
         let Some(name) = out.file_name() else {
             let text = format!("{} has no name of its own; name a folder", out.display());
             return Err(GenerateError::Parameter(text));
@@ -36,13 +35,19 @@ impl Place {
             _ => Path::new("."),
         };
         let prefix = format!("{}.partial-", name.display());
-        let made = fs::create_dir_all(parent)
-            .and_then(|()| tempfile::Builder::new().prefix(&prefix).tempdir_in(parent));
+        // A process that was killed while it replaced a population has left that in its stage.
+        let rescue = |stage: &Path| match fs::rename(stage.join(REPLACED), out) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound && !out.exists() => Err(error),
+            _ => Ok(()),
+        };
+        let made = Stage::create(parent, &prefix, rescue);
         let place = Place {
             out: out.to_owned(),
             stage: made.map_err(GenerateError::write(out))?,
             force,
         };
+        // After what was left in it has been put back.
+        check(out, force)?;
         for folder in [
             place.folder(),
             place.folder().join(ITEMS_FOLDER),
@@ -114,6 +119,8 @@ fn check(out: &Path, force: bool) -> Result<(), GenerateError> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
     /// An empty folder, and a place in it.
@@ -147,6 +154,19 @@ mod tests {
         let (folder, out) = place();
         drop(Place::new(&out, false).unwrap());
         assert!(entries(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_process_was_replacing_is_put_back_and_its_stage_removed() {
+        let (folder, out) = place();
+        let abandoned = folder.path().join("out.partial-abc123");
+        fs::create_dir_all(abandoned.join(REPLACED)).unwrap();
+        fs::write(abandoned.join(REPLACED).join(POPULATION_FILE), "old").unwrap();
+        fs::write(abandoned.join("lock"), "").unwrap();
+        let refused = Place::new(&out, false).unwrap_err();
+        assert!(matches!(refused, GenerateError::Exists { .. }), "{refused}");
+        assert_eq!(entries(folder.path()), ["out"]);
+        assert_eq!(entries(&out), [POPULATION_FILE]);
     }
 
     #[test]
