@@ -1,6 +1,6 @@
 //! Histories: what one user did, in time order.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::num::NonZeroUsize;
 
 use crate::item::ItemIndex;
@@ -54,7 +54,7 @@ impl History {
     ///
     /// Takes memory for the distinct items only, however often a robot came back to them.
     pub fn visits(&self) -> Vec<Visit> {
-        let mut seen: HashMap<ItemIndex, usize> = HashMap::new();
+        let mut seen: FxHashMap<ItemIndex, usize> = FxHashMap::default();
         let mut visits: Vec<Visit> = Vec::new();
         for interaction in &self.interactions {
             match seen.get(&interaction.item) {

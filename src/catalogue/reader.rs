@@ -119,14 +119,19 @@ impl Catalogue {
             .flat_map(Record::terms)
     }
 
-    /// Reads a little of what [`Catalogue::terms`] is going to read of some items, so that it is in the
-    /// processor's cache by then. One after the other they would be waited for one by one.
-    pub(crate) fn warm_terms(&self, items: impl Iterator<Item = ItemIndex>) {
-        let records = items.filter_map(|item| self.record_bytes(item.position()));
-        warmed(records);
+    /// [`Catalogue::terms`] of each of some items, which lie anywhere in the catalogue. A little of all
+    /// of them is read first, so that they are in the processor's cache by then: one after the other
+    /// they would be waited for one by one.
+    pub fn gather(
+        &self,
+        items: impl Iterator<Item = ItemIndex> + Clone,
+    ) -> impl Iterator<Item = impl Iterator<Item = (TermId, f32)> + '_> {
+        let records = items.clone();
+        warmed(records.filter_map(|item| self.record_bytes(item.position())));
+        items.map(|item| self.terms(item))
     }
 
-    /// The same for their ids and titles.
+    /// Reads a little of the ids and titles of some items, likewise, before they are asked for.
     pub(crate) fn warm_texts(&self, items: impl Iterator<Item = ItemIndex> + Clone) {
         for strings in [self.ids(), self.titles()] {
             let places = items.clone().map(|item| item.position());

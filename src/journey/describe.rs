@@ -1,8 +1,7 @@
 //! What is said about a cluster of items: terms, typical titles, span, strength, stage.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
+use rustc_hash::FxHashSet;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::sum::Sum;
@@ -165,10 +164,16 @@ impl Describer<'_> {
             .filter(|&(local, _)| sum.is_shared(local) || !has_shared)
             .map(|(local, weight)| (TermId(self.vectors.catalogue_term(local)), weight))
             .collect();
-        terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        // Terms differ, so the order is one whatever sorts; and most of many are not kept.
+        let heaviest_first =
+            |a: &(TermId, f64), b: &(TermId, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if terms.len() > TERMS {
+            terms.select_nth_unstable_by(TERMS, heaviest_first);
+            terms.truncate(TERMS);
+        }
+        terms.sort_unstable_by(heaviest_first);
         terms
             .into_iter()
-            .take(TERMS)
             .map(|(term, weight)| JourneyTerm {
                 term: self.catalogue.surface(term).to_owned(),
                 weight: rounded(weight / norm),
@@ -191,7 +196,7 @@ impl Describer<'_> {
     fn titles(&self, members: &[u32], typicality: &[f64], sum: &mut Sum) -> Vec<String> {
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by(|&a, &b| typicality[b].total_cmp(&typicality[a]).then(a.cmp(&b)));
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         let title = |at: usize| self.catalogue.title(self.visits[members[at] as usize].item);
         let mut left: Vec<Candidate> = order
             .into_iter()
@@ -215,7 +220,8 @@ impl Describer<'_> {
             if titles.len() == TITLES {
                 break;
             }
-            let norm = sum.of(self.vectors, &members[chosen.at..=chosen.at]);
+            sum.of(self.vectors, &members[chosen.at..=chosen.at]);
+            let norm = sum.norm();
             for other in &mut left {
                 let vector = self.vectors.get(members[other.at]);
                 let cosine = sum.dot(vector) / (norm * vector.square().sqrt());
@@ -361,8 +367,9 @@ mod tests {
             };
             let members: Vec<u32> = (0..self.visits.len() as u32).collect();
             let mut sum = Sum::default();
-            let norm = sum.of(&vectors, &members);
-            describer.describe(&members, 1.0, (&sum, norm), &mut Sum::default())
+            sum.of(&vectors, &members);
+            let sum = (&sum, sum.norm());
+            describer.describe(&members, 1.0, sum, &mut Sum::default())
         }
     }
 

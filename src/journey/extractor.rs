@@ -114,7 +114,8 @@ impl Extractor {
         self.ranker.clear(self.vectors.vocabulary());
         let mut journeys = Vec::with_capacity(clusters.journeys.len());
         for (members, &confidence) in clusters.journeys.iter().zip(&clusters.confidences) {
-            let norm = self.sum.of(&self.vectors, members);
+            self.sum.of(&self.vectors, members);
+            let norm = self.sum.norm();
             let sum = (&self.sum, norm);
             let journey = describer.describe(members, confidence, sum, &mut self.scratch);
             let worth = f64::from(journey.strength) * f64::from(journey.confidence);
@@ -173,8 +174,8 @@ impl Extractor {
             fading: self.fading,
             total_weight: visits.len() as f64,
         };
-        let norm = self.sum.of(&self.vectors, &members);
-        let sum = (&self.sum, norm);
+        self.sum.of(&self.vectors, &members);
+        let sum = (&self.sum, self.sum.norm());
         (!members.is_empty()).then(|| describer.describe(&members, 1.0, sum, &mut self.scratch))
     }
 }

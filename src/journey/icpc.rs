@@ -157,10 +157,10 @@ impl Icpc {
         self.with_terms.clear();
         let with_terms = (0..items.len() as u32).filter(|&item| !items.get(item).is_empty());
         self.with_terms.extend(with_terms);
-        let norm = self.whole.of(items, &self.with_terms);
+        self.whole.of(items, &self.with_terms);
         History {
             items: self.with_terms.len() as f64,
-            products: products(items, &self.with_terms, norm),
+            products: products(items, &self.with_terms, self.whole.norm()),
         }
     }
 
@@ -266,8 +266,8 @@ impl Icpc {
                 self.found.small.push(members);
                 continue;
             }
-            let norm = self.sum.of(items, members);
-            let evidence = evidence(items, members, (&self.sum, norm), &self.whole, history);
+            self.sum.of(items, members);
+            let evidence = evidence(items, members, &self.sum, &self.whole, history);
             let confidence = evidence.confidence();
             if confidence < f64::from(params.least_confidence) {
                 self.found.unsure.push(members);
@@ -279,15 +279,16 @@ impl Icpc {
     }
 }
 
-/// What a journey with this sum, of this norm, looks like beside the rest of the history.
+/// What a journey with this sum looks like beside the rest of the history.
 fn evidence(
     items: &ItemVectors,
     members: &[u32],
-    (sum, norm): (&Sum, f64),
+    sum: &Sum,
     whole: &Sum,
     history: History,
 ) -> Evidence {
     let size = members.len() as f64;
+    let norm = sum.norm();
     let mean = |products: f64, pairs: f64| (products / pairs.max(1.0)).max(0.0);
     let others = history.items - size;
     Evidence {

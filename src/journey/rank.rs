@@ -81,8 +81,8 @@ mod tests {
         let (mut ranker, mut sum) = (Ranker::default(), Sum::default());
         ranker.clear(items.vocabulary());
         for (item, &(_, worth)) in (0..).zip(journeys) {
-            let norm = sum.of(&items, &[item]);
-            ranker.add(&sum, norm, worth);
+            sum.of(&items, &[item]);
+            ranker.add(&sum, sum.norm(), worth);
         }
         ranker.ranks()
     }

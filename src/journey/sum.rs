@@ -7,8 +7,10 @@ use super::vectors::{ItemVectors, Vector};
 pub struct Sum {
     /// For each local term what the members have of it.
     entries: Vec<Entry>,
-    /// Terms of the members, in the order in which they were met.
+    /// Begins with the `met` terms of the members, in the order in which they were met; as long as if
+    /// there were all, and one more, since the place after the last is written, too.
     terms: Vec<u32>,
+    met: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,33 +22,40 @@ struct Entry {
 }
 
 impl Sum {
-    /// Computes the sum over `members` and returns its norm.
-    pub fn of(&mut self, items: &ItemVectors, members: &[u32]) -> f64 {
+    /// Computes the sum over `members`.
+    pub fn of(&mut self, items: &ItemVectors, members: &[u32]) {
         // What the last sum left, term by term: a user's vocabulary may be long, a sum is not.
-        for term in self.terms.drain(..) {
+        for &term in &self.terms[..self.met] {
             self.entries[term as usize] = Entry::default();
         }
-        let vocabulary = items.vocabulary().max(self.entries.len());
-        self.entries.resize(vocabulary, Entry::default());
+        self.met = 0;
+        if self.entries.len() < items.vocabulary() {
+            self.entries.resize(items.vocabulary(), Entry::default());
+        }
+        self.terms.resize(self.entries.len() + 1, 0);
         for &item in members {
             for (term, weight) in items.get(item).iter() {
                 let entry = &mut self.entries[term as usize];
-                // Weights are above 0, so 0 means that the term is new.
-                if entry.weight == 0.0 {
-                    self.terms.push(term);
-                } else {
-                    entry.is_shared = true;
-                }
+                // Weights are above 0, so 0 means that the term is new. Written in any case, and counted
+                // if it is: a processor cannot foresee which terms are.
+                let is_new = entry.weight == 0.0;
+                self.terms[self.met] = term;
+                self.met += usize::from(is_new);
+                entry.is_shared = !is_new;
                 entry.weight += weight;
             }
         }
+    }
+
+    /// How long it is.
+    pub fn norm(&self) -> f64 {
         let squares = self.iter().map(|(_, weight)| weight * weight);
         squares.sum::<f64>().sqrt()
     }
 
     /// Pairs of local term and weight, in the order in which the terms were met.
     pub fn iter(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
-        self.terms
+        self.terms[..self.met]
             .iter()
             .map(|&term| (term, self.entries[term as usize].weight))
     }
@@ -89,10 +98,12 @@ mod tests {
     fn nothing_of_an_earlier_sum_is_left_in_the_next() {
         let mut sum = Sum::default();
         let long = vectors(&[&[(7, 1.0), (8, 2.0)], &[(9, 3.0)]]);
-        assert_eq!(sum.of(&long, &[0, 1, 0]), (4.0 + 16.0 + 9.0_f64).sqrt());
+        sum.of(&long, &[0, 1, 0]);
+        assert_eq!(sum.norm(), (4.0 + 16.0 + 9.0_f64).sqrt());
         assert!(sum.is_shared(0) && !sum.is_shared(2));
         let short = vectors(&[&[(8, 3.0)], &[(8, 1.0), (6, 0.5)]]);
-        assert_eq!(sum.of(&short, &[0]), 3.0);
+        sum.of(&short, &[0]);
+        assert_eq!(sum.norm(), 3.0);
         assert_eq!(sum.iter().collect::<Vec<_>>(), [(0, 3.0)]);
         assert!(!sum.is_shared(0));
         assert_eq!(sum.dot(short.get(1)), 3.0);

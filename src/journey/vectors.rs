@@ -24,29 +24,34 @@ pub struct ItemVectors {
     ends: Vec<u32>,
     /// Local term and weight: side by side, as they are always read together.
     entries: Vec<(u32, f32)>,
+    /// `|x|^2` of each vector, which is asked for time and again.
+    squares: Vec<f64>,
 }
 
 /// One sparse vector: local numbers of terms, each at most once, and their weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Vector<'a>(&'a [(u32, f32)]);
+pub struct Vector<'a> {
+    entries: &'a [(u32, f32)],
+    square: f64,
+}
 
 impl<'a> Vector<'a> {
     /// Pairs of local term and weight. The weights are f32 widened, so that sums of their products
     /// are exact to well below any threshold.
     pub fn iter(self) -> impl Iterator<Item = (u32, f64)> + 'a {
-        self.0
+        self.entries
             .iter()
             .map(|&(term, weight)| (term, f64::from(weight)))
     }
 
     /// `|x|^2`
     pub fn square(self) -> f64 {
-        self.iter().map(|(_, weight)| weight * weight).sum()
+        self.square
     }
 
     /// Whether the vector has no term.
     pub fn is_empty(self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 }
 
@@ -57,11 +62,8 @@ impl ItemVectors {
         catalogue: &Catalogue,
         items: impl IntoIterator<Item = ItemIndex, IntoIter: Clone>,
     ) {
-        let items = items.into_iter();
-        catalogue.warm_terms(items.clone());
         self.clear();
-        for item in items {
-            let terms = catalogue.terms(item);
+        for terms in catalogue.gather(items.into_iter()) {
             self.push(terms.map(|(term, weight)| (term.0, weight)));
         }
     }
@@ -76,6 +78,7 @@ impl ItemVectors {
         self.catalogue_terms.clear();
         self.ends.clear();
         self.entries.clear();
+        self.squares.clear();
     }
 
     /// Adds the vector of the next item: pairs of catalogue term and weight, each term once and each
@@ -83,6 +86,7 @@ impl ItemVectors {
     /// would have one twice; an opened catalogue has only vectors that keep to this.
     pub fn push(&mut self, vector: impl IntoIterator<Item = (u32, f32)>) {
         let start = self.entries.len();
+        let mut square = 0.0;
         for (term, weight) in vector {
             debug_assert!(weight > 0.0, "term {term} has weight {weight}");
             let local = *self.local.entry(term).or_insert_with(|| {
@@ -96,7 +100,9 @@ impl ItemVectors {
                 "term {term} occurs twice"
             );
             self.entries.push((local, weight));
+            square += f64::from(weight) * f64::from(weight);
         }
+        self.squares.push(square);
         self.ends.push(self.entries.len() as u32);
     }
 
@@ -128,6 +134,9 @@ impl ItemVectors {
         } else {
             self.ends[item - 1] as usize
         };
-        Vector(&self.entries[start..self.ends[item] as usize])
+        Vector {
+            entries: &self.entries[start..self.ends[item] as usize],
+            square: self.squares[item],
+        }
     }
 }
