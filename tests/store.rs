@@ -43,7 +43,7 @@ fn result(
     attempt: u32,
     revision: u64,
     journeys: Vec<Journey>,
-) -> UserResult {
+) -> UserResult<'_> {
     let meta = Meta {
         epoch: Epoch(epoch),
         attempt,
@@ -56,14 +56,14 @@ fn result(
         written_at: Timestamp::UNIX_EPOCH,
     };
     UserResult {
-        user: user.into(),
+        user,
         meta,
-        journeys,
+        journeys: journeys.into(),
         replaces_foreign: false,
     }
 }
 
-async fn write(redis: &Redis, result: UserResult) -> Written {
+async fn write(redis: &Redis, result: UserResult<'_>) -> Written {
     JourneyWriter::new(redis)
         .write(&[result], None)
         .await

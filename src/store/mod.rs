@@ -16,7 +16,7 @@ pub use writer::{JourneyWriter, NewName, UserResult, Written};
 use crate::run::{Epoch, RunId};
 
 /// Field of the journeys hash that is not a journey.
-const META_FIELD: &str = "_meta";
+pub const META_FIELD: &str = "_meta";
 
 /// Where a user's results come from.
 ///

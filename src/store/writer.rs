@@ -1,5 +1,6 @@
 //! Writing results, fenced.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -27,13 +28,13 @@ const BYTES_PER_JOURNEY: usize = 1024;
 
 /// The new results of one user.
 #[derive(Clone, Debug)]
-pub struct UserResult {
+pub struct UserResult<'a> {
     /// The user.
-    pub user: String,
+    pub user: &'a str,
     /// Where the results come from; `revision` is the new one.
     pub meta: Meta,
     /// The journeys, possibly none.
-    pub journeys: Vec<Journey>,
+    pub journeys: Cow<'a, [Journey]>,
     /// Whether what stands there is of no form that this version knows, and is to be replaced.
     pub replaces_foreign: bool,
 }
@@ -92,7 +93,7 @@ impl JourneyWriter {
     /// When Redis fails. Some of the users may have been written; writing all again is safe.
     pub async fn write(
         &self,
-        results: &[UserResult],
+        results: &[UserResult<'_>],
         ttl: Option<Duration>,
     ) -> Result<Vec<Written>, StoreError> {
         let batches = self.batches(results, ttl);
@@ -105,7 +106,7 @@ impl JourneyWriter {
     }
 
     /// What is written, divided into what is written together: of users of one slot, and of some bytes.
-    fn batches(&self, results: &[UserResult], ttl: Option<Duration>) -> Vec<Vec<Row>> {
+    fn batches(&self, results: &[UserResult<'_>], ttl: Option<Duration>) -> Vec<Vec<Row>> {
         let mut full = Vec::new();
         let mut open: HashMap<Option<Slot>, (usize, Vec<Row>)> = HashMap::new();
         let mut json = Vec::new();
@@ -113,7 +114,7 @@ impl JourneyWriter {
             let row = Row::new(
                 at,
                 result,
-                self.redis.keys().of_user(&result.user),
+                self.redis.keys().of_user(result.user),
                 ttl,
                 &mut json,
             );
@@ -217,7 +218,7 @@ impl Row {
     /// `json` is scratch.
     fn new(
         at: usize,
-        result: &UserResult,
+        result: &UserResult<'_>,
         keys: UserKeys,
         ttl: Option<Duration>,
         json: &mut Vec<u8>,
@@ -241,7 +242,7 @@ impl Row {
         if !journeys.is_empty() {
             let mut names = redis::cmd("HSET");
             names.arg(&keys.new_names);
-            for journey in journeys {
+            for journey in journeys.iter() {
                 names.arg(&journey.id).arg(&journey.name);
             }
             add(names, &keys.new_names);
@@ -252,7 +253,7 @@ impl Row {
         );
         hash.arg("HSET").arg(&keys.new_journeys);
         hash.arg(META_FIELD).arg(write_json(meta, json));
-        for journey in journeys {
+        for journey in journeys.iter() {
             hash.arg(&journey.id).arg(write_json(journey, json));
         }
         add(hash, &keys.new_journeys);

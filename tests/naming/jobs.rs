@@ -31,9 +31,9 @@ async fn naming_job(redis: &Redis, namer: Namer, terms: &[&str]) -> (Queue, Nami
         written_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let result = UserResult {
-        user: "ann".into(),
+        user: "ann",
         meta,
-        journeys: user(terms),
+        journeys: user(terms).into(),
         replaces_foreign: false,
     };
     let written = JourneyWriter::new(redis).write(&[result], None).await;

@@ -134,9 +134,9 @@ async fn old_workers_do_old_jobs_and_put_newer_ones_aside_for_those_that_underst
             written_at: jiff::Timestamp::UNIX_EPOCH,
         };
         let result = UserResult {
-            user,
+            user: &user,
             meta,
-            journeys: Vec::new(),
+            journeys: (&[]).into(),
             replaces_foreign: false,
         };
         let written = JourneyWriter::new(&redis).write(&[result], None).await;

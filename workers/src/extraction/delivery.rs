@@ -1,5 +1,6 @@
 //! The way of what was found in some histories into Redis: results, then the job that names them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sojourn::catalogue::Catalogue;
@@ -85,12 +86,12 @@ impl Delivery<'_> {
             }
             let is_newer = |stored: &UserRead| matches!(stored, Ok(Some(stored)) if stored.meta.epoch > job.epoch);
             let newer: Vec<bool> = stored.iter().map(is_newer).collect();
-            let results: Vec<UserResult> = waiting
+            let results: Vec<UserResult<'_>> = waiting
                 .iter()
                 .zip(stored)
                 .map(|(&at, stored)| {
                     let extraction = &found[at].extraction;
-                    let mut journeys = extraction.journeys.clone();
+                    let mut journeys = Cow::Borrowed(&extraction.journeys[..]);
                     let replaces_foreign = stored.is_err();
                     let stored = stored.unwrap_or_else(|error| {
                         tracing::warn!(code = %error.code(), %error, "replacing results");
@@ -99,7 +100,7 @@ impl Delivery<'_> {
                     if let Some(stored) = &stored {
                         let same_run = stored.meta.epoch == job.epoch;
                         let members = extraction.member_ids(self.catalogue);
-                        keep_identity(&stored.journeys, &mut journeys, members, same_run);
+                        keep_identity(&stored.journeys, journeys.to_mut(), members, same_run);
                     }
                     let meta = Meta {
                         epoch: job.epoch,
@@ -113,7 +114,7 @@ impl Delivery<'_> {
                         written_at: now(),
                     };
                     UserResult {
-                        user: found[at].user.clone(),
+                        user: &found[at].user,
                         meta,
                         journeys,
                         replaces_foreign,

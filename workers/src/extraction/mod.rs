@@ -30,11 +30,11 @@ use delivery::Delivery;
 use tally::Tally;
 
 /// Users that are clustered one after the other and then written together: they share a naming job.
-const USERS_PER_BATCH: usize = USERS_PER_NAME_JOB;
+pub(crate) const USERS_PER_BATCH: usize = USERS_PER_NAME_JOB;
 
 /// Batches of a job that are on their way to Redis at once. Each takes three round trips; with this
 /// many, a Redis that is 10 ms away takes more than two cores cluster.
-const DELIVERIES: usize = 8;
+pub(crate) const DELIVERIES: usize = 8;
 
 /// Batches that wait for that.
 const BATCHES_AHEAD: usize = 4;
