@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Clock ticks in a second, as Linux shows times of processes, whatever it counts itself.
-const TICKS: f64 = 100.0;
+use crate::cpu::cpu;
 
 /// Some names, and what a process took for them.
 #[derive(Clone, Copy, Debug)]
@@ -18,17 +17,6 @@ impl Cost {
     pub fn per_name(&self) -> f64 {
         self.cpu.as_secs_f64() / self.names as f64
     }
-}
-
-/// The CPU time that a process has had, with all its threads.
-pub fn cpu(pid: u32) -> Duration {
-    let stat =
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process");
-    // The name of the program may hold anything, but what follows the last bracket does not.
-    let (_, fields) = stat.rsplit_once(") ").expect("a program");
-    let mut fields = fields.split(' ').skip(11);
-    let mut ticks = || -> u64 { fields.next().expect("times").parse().expect("ticks") };
-    Duration::from_secs_f64((ticks() + ticks()) as f64 / TICKS)
 }
 
 /// A moment: the time, the names so far, and the CPU time of some processes.

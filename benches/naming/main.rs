@@ -13,6 +13,8 @@ mod limiter;
 mod plain;
 mod worker;
 
+#[path = "../shared/cpu.rs"]
+mod cpu;
 #[path = "../../tests/support/faulty.rs"]
 mod faulty;
 #[path = "../../tests/support/llm.rs"]

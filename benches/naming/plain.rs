@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::CONCURRENCY;
-use crate::cost::{Cost, cpu};
+use crate::cost::Cost;
+use crate::cpu::cpu;
 
 /// The first argument of the process that this loop is.
 pub const MODE: &str = "plain-loop";

@@ -11,8 +11,8 @@ use sojourn::journey::JourneyParams;
 use sojourn_workers::bench::{Histories, Kernel, Shape};
 
 use super::hash_maps;
-use super::peer;
 use super::table::{Row, Table};
+use crate::shared::peer;
 
 /// Items and terms. The second is what a user is like.
 const SHAPES: [(usize, usize); 6] = [

@@ -32,7 +32,14 @@ pub struct WritingFigures {
     pub bytes_per_user: f64,
     /// Users written in a second.
     pub users_per_second: f64,
+    /// CPU time that this took the server for each, in microseconds; where that is a single one.
+    pub server_cpu_us_per_user: Option<f64>,
+    /// The same of the one that writes; on Linux.
+    pub writer_cpu_us_per_user: Option<f64>,
 }
+
+/// CPU time that somebody has had, in seconds, where it is known.
+type Busy = Option<f64>;
 
 impl Writing {
     /// The results of these users of a dataset.
@@ -66,16 +73,25 @@ impl Writing {
     /// When Redis fails, or has results under these keys already.
     pub async fn measure(&self, redis: &Redis) -> Result<WritingFigures> {
         let writer = JourneyWriter::new(redis);
+        let before = (server_busy(redis).await, own_busy());
         let begun = Instant::now();
         let written = self.write(&writer).await;
         let took = begun.elapsed();
+        let after = (server_busy(redis).await, own_busy());
         self.remove(redis).await?;
         ensure!(
             written?,
             "there are results under {} already: choose another --key-prefix",
             redis.keys().journeys("...")
         );
-        Ok(self.figures(took))
+        let per_user = |before: Busy, after: Busy| {
+            Some((after? - before?) * 1e6 / self.results.len().max(1) as f64)
+        };
+        Ok(WritingFigures {
+            server_cpu_us_per_user: per_user(before.0, after.0),
+            writer_cpu_us_per_user: per_user(before.1, after.1),
+            ..self.figures(took)
+        })
     }
 
     /// Whether nobody had written before.
@@ -122,6 +138,38 @@ impl Writing {
             journeys_per_user: journeys().count() as f64 / users,
             bytes_per_user: bytes.sum::<usize>() as f64 / users + meta as f64,
             users_per_second: users / took.as_secs_f64(),
+            server_cpu_us_per_user: None,
+            writer_cpu_us_per_user: None,
         }
     }
+}
+
+/// Of a server that is no cluster.
+async fn server_busy(redis: &Redis) -> Busy {
+    let mut info = redis::cmd("INFO");
+    let info: String = info
+        .arg("cpu")
+        .query_async(&mut redis.commands())
+        .await
+        .ok()?;
+    let seconds = |name: &str| {
+        let mut lines = info.lines();
+        lines.find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(':')?
+                .trim()
+                .parse::<f64>()
+                .ok()
+        })
+    };
+    Some(seconds("used_cpu_user")? + seconds("used_cpu_sys")?)
+}
+
+/// Of this process, as Linux says it: in hundredths of a second.
+fn own_busy() -> Busy {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program may hold anything, but what follows the last bracket does not.
+    let mut times = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let mut ticks = || times.next()?.parse::<u32>().ok();
+    Some(f64::from(ticks()? + ticks()?) / 100.0)
 }

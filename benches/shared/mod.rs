@@ -1,0 +1,13 @@
+//! What benchmarks share.
+
+// Every benchmark uses a part of it.
+#![allow(dead_code)]
+
+pub mod backfill;
+pub mod cpu;
+pub mod peer;
+pub mod population;
+pub mod redis;
+
+#[path = "../../tests/support/mod.rs"]
+pub mod support;
