@@ -13,7 +13,7 @@ NEXTEST_VERSION := 0.9.143
 INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	CARGO_PROFILE_RELEASE_DEBUG=false cargo install --locked --root $(TOOLS)
 
-.PHONY: help bench build demo eval names redis test format lint doc deny unit suite soak clean
+.PHONY: help bench build growth demo eval names redis test format lint doc deny unit suite soak clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -106,8 +106,11 @@ names: build ## Compare names by a model on this machine with those of people: 2
 eval: build ## Judge journeys by known interests and by real users, beside other ways: an hour
 	scripts/journeys/run "$(DATA)"
 
-bench: build redis peers ## Measure speed against named competitors
-	cargo bench --workspace --locked --bench '*'
+bench: build redis peers ## Measure speed against named competitors: 40 minutes, 8 GB for Redis (USERS=100000 for less)
+	cargo bench --workspace --locked --bench speed --bench naming
+
+growth: build redis ## Measure how cost grows, and plot it into docs/growth: half an hour, 8 GB for Redis
+	cargo bench --locked --bench growth
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target $(TOOLS)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cpu::cpu;
+use crate::process::cpu;
 
 /// Some names, and what a process took for them.
 #[derive(Clone, Copy, Debug)]

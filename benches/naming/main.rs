@@ -13,12 +13,12 @@ mod limiter;
 mod plain;
 mod worker;
 
-#[path = "../shared/cpu.rs"]
-mod cpu;
 #[path = "../../tests/support/faulty.rs"]
 mod faulty;
 #[path = "../../tests/support/llm.rs"]
 mod llm;
+#[path = "../shared/process.rs"]
+mod process;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

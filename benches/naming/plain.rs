@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::CONCURRENCY;
 use crate::cost::Cost;
-use crate::cpu::cpu;
+use crate::process::cpu;
 
 /// The first argument of the process that this loop is.
 pub const MODE: &str = "plain-loop";

@@ -4,9 +4,9 @@
 #![allow(dead_code)]
 
 pub mod backfill;
-pub mod cpu;
 pub mod peer;
 pub mod population;
+pub mod process;
 pub mod redis;
 
 #[path = "../../tests/support/mod.rs"]

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::cpu::cpu;
+use super::process::cpu;
 use super::support::{Node, Server, free_ports};
 
 /// Written once a second; not made shorter meanwhile, which would take half of its time at a moment of

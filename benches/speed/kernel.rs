@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use sojourn::journey::JourneyParams;
-use sojourn_workers::bench::{Histories, Kernel, Shape};
+use sojourn_workers::bench::{Histories, INTERESTS, Kernel, Shape};
 
 use super::hash_maps;
 use super::table::{Row, Table};
@@ -36,7 +36,11 @@ const TIME: Duration = Duration::from_secs(2);
 pub fn measure(table: &mut Table) {
     for (items, terms) in SHAPES {
         let kernel = Kernel {
-            shape: Shape { items, terms },
+            shape: Shape {
+                items,
+                terms,
+                interests: INTERESTS,
+            },
             params: JourneyParams::default(),
             only_walk: true,
             threads: 1,

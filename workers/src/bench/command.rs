@@ -11,7 +11,7 @@ use sojourn::dataset::Dataset;
 use sojourn::journey::JourneyParams;
 use sojourn::settings::{CacheArgs, RedisArgs};
 
-use super::{Extraction, Gather, Kernel, KernelFigures, Shape, Writing};
+use super::{Extraction, Gather, INTERESTS, Kernel, KernelFigures, Shape, Writing};
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -247,6 +247,7 @@ impl KernelArgs {
                 let shape = Shape {
                     items: items.max(1) as usize,
                     terms: terms as usize,
+                    interests: INTERESTS,
                 };
                 let (walk, all) = measure(self, shape);
                 print(&walk, &all, as_json, &mut to)?;

@@ -6,9 +6,6 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-/// Interests of a user.
-const INTERESTS: usize = 8;
-
 /// Interests that there are. Each has terms of its own.
 const ALL_INTERESTS: u32 = 20_000;
 
@@ -26,7 +23,12 @@ pub struct Shape {
     pub items: usize,
     /// Terms of each item.
     pub terms: usize,
+    /// Interests of each user.
+    pub interests: usize,
 }
+
+/// Interests of a user where nothing else is asked for.
+pub const INTERESTS: usize = 8;
 
 /// Term vectors of unit length, as a catalogue has them: term and weight.
 type Item = Vec<(u32, f32)>;
@@ -42,7 +44,7 @@ impl Histories {
     pub fn generate(users: usize, shape: Shape, seed: u64) -> Histories {
         let user = |number| {
             let mut rng = StdRng::seed_from_u64(seed.wrapping_add(number));
-            let interests: Vec<u32> = (0..INTERESTS)
+            let interests: Vec<u32> = (0..shape.interests)
                 .map(|_| rng.random_range(0..ALL_INTERESTS))
                 .collect();
             (0..shape.items)
@@ -112,6 +114,7 @@ mod tests {
     const SHAPE: Shape = Shape {
         items: 30,
         terms: 12,
+        interests: INTERESTS,
     };
 
     #[test]

@@ -148,6 +148,7 @@ fn fill(vectors: &mut ItemVectors, history: &[Vec<(u32, f32)>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::INTERESTS;
 
     #[test]
     fn a_round_is_measured_and_its_postings_are_counted() {
@@ -155,6 +156,7 @@ mod tests {
             shape: Shape {
                 items: 50,
                 terms: 8,
+                interests: INTERESTS,
             },
             params: JourneyParams::default(),
             only_walk: true,

@@ -10,6 +10,6 @@ pub mod writing;
 pub use catalogue::{Gather, GatherFigures};
 pub use command::BenchCommand;
 pub use extraction::{Extraction, ExtractionFigures};
-pub use histories::{Histories, Shape};
+pub use histories::{Histories, INTERESTS, Shape};
 pub use kernel::{Kernel, KernelFigures};
 pub use writing::{Writing, WritingFigures};

@@ -1,4 +1,7 @@
-//! What processes have taken of the machine's cores.
+//! What processes have taken of the machine.
+
+// Every benchmark uses a part of it.
+#![allow(dead_code)]
 
 use std::time::Duration;
 
@@ -14,4 +17,13 @@ pub fn cpu(pid: u32) -> Duration {
     let mut fields = fields.split(' ').skip(11);
     let mut ticks = || -> u64 { fields.next().expect("times").parse().expect("ticks") };
     Duration::from_secs_f64((ticks() + ticks()) as f64 / TICKS)
+}
+
+/// The most memory that a process has had, in bytes.
+pub fn most_resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    let status = status.expect("Linux, and the process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.expect("a size") * 1024
 }
