@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -121,6 +122,22 @@ fn a_server_lives_as_long_as_the_last_use_of_it() {
     drop(second);
     assert!(keeper.wait().unwrap().success());
     wait_until_gone(folder.path(), &at);
+}
+
+#[test]
+fn a_private_server_keeps_the_journeys_of_a_user_in_one_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let used = use_of(folder.path());
+    let mut keeper = keeper(folder.path());
+    let mut server = UnixStream::connect(wait_until_up(folder.path())).unwrap();
+    server
+        .write_all(b"CONFIG GET hash-max-listpack-value\r\nQUIT\r\n")
+        .unwrap();
+    let mut reply = String::new();
+    server.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("\r\n2048\r\n"), "{reply}");
+    drop(used);
+    assert!(keeper.wait().unwrap().success());
 }
 
 #[test]

@@ -18,6 +18,10 @@ use super::{
 /// Between two looks at whether somebody uses the server.
 const USE_POLL: Duration = Duration::from_millis(50);
 
+/// Longest journey, in bytes of JSON, with which a user's results are kept in one piece; docs/redis-keys.md
+/// has what that saves.
+const LISTPACK_VALUE: &str = "2048";
+
 /// Runs a server on `data` until nobody uses it, or `stop` is set. Returns at once when there is a
 /// keeper already.
 ///
@@ -79,6 +83,7 @@ impl Server {
             .args(["--port", "0", "--unixsocketperm", "700"])
             .args(["--daemonize", "no", "--save", "", "--appendonly", "yes"])
             .args(["--maxmemory-policy", "noeviction"])
+            .args(["--hash-max-listpack-value", LISTPACK_VALUE])
             .arg("--unixsocket")
             .arg(&socket)
             .arg("--dir")
