@@ -47,7 +47,7 @@ enum Values {
 
 impl Values {
     /// Nothing that is reckoned with it becomes infinite.
-    const MOST: f64 = 1e12;
+    const MOST: f64 = 1e9;
     /// The least that something positive is, so that what is divided by it stays finite.
     const LEAST: f64 = 1e-6;
     /// The most of what is whole: more cores, or replicas, has nothing.
@@ -128,6 +128,7 @@ figures! {
     memory_per_user: Amount = 700.0, "bytes of Redis for a user", "measured";
     memory_per_journey: Amount = 880.0, "bytes of Redis for a journey", "measured";
     memory_per_item: Amount = 23.8, "bytes of Redis for an item of a history", "measured";
+    memory_per_name: Amount = 190.0, "bytes of Redis for a name that may be shared", "measured";
     wire_per_user: Amount = 1_730.0, "bytes to Redis for a user beside what is stored", "measured";
     // Storage.
     input_bytes: Amount = 9.0, "bytes of an interaction in Parquet, as it comes", "measured";
@@ -231,6 +232,10 @@ mod tests {
             ("hours", "NAME=VALUE"),
             ("days=2", "items_per_user"),
             ("hours=soon", "\"soon\" is no number"),
+            (
+                "catalogue_items=1e10",
+                "catalogue_items must be a number from 0 to 1000000000",
+            ),
             ("hours=0", "hours must be a number from 0.000001"),
             ("hours=NaN", "hours must be"),
             ("hours=inf", "hours must be"),

@@ -47,6 +47,8 @@ pub struct Extraction {
     pub machines: u64,
     /// Memory of a machine, with the catalogue, which its processes share.
     pub machine_gb: f64,
+    /// Hours that it takes when all of their cores are as busy as planned.
+    pub hours: f64,
 }
 
 /// What keeping results takes of Redis.
@@ -65,7 +67,9 @@ pub struct Redis {
     /// Servers, with replicas.
     pub servers: u64,
     /// Memory of the results.
-    pub data_gb: f64,
+    pub results_gb: f64,
+    /// Memory of names that a model has made and that others may get.
+    pub names_gb: f64,
     /// Memory of all servers, with replicas and what is left free.
     pub memory_gb: f64,
     /// Memory of the naming jobs that a run remembers, all in the shards of the naming queue.
@@ -108,8 +112,8 @@ pub struct Naming {
 }
 
 impl Plan {
-    /// For this many users.
-    pub fn of(users: u64, figures: &Figures) -> Plan {
+    /// For this many users, where names by a model are shared or are not.
+    pub fn of(users: u64, figures: &Figures, is_shared: bool) -> Plan {
         let people = users as f64;
         let core_hours = |microseconds: f64| people * microseconds / MICROSECONDS / HOUR;
         let in_time = |core_hours: f64| whole(core_hours / figures.hours / figures.busy);
@@ -122,9 +126,15 @@ impl Plan {
 
         let jobs = figures.redis_us_per_job / USERS_PER_NAME_JOB as f64;
         let of_redis = core_hours(figures.redis_us_per_user + jobs);
-        let data_gb = people * figures.memory_of_user() / GB;
+        let results_gb = people * figures.memory_of_user() / GB;
+        let different = match is_shared {
+            true => people * figures.journeys_per_user * (1.0 - figures.shared_names),
+            false => 0.0,
+        };
+        let names_gb = different * figures.memory_per_name / GB;
         let shards_by_cpu = in_time(of_redis);
-        let shards_by_memory = whole(data_gb / (figures.shard_gb * figures.shard_full));
+        let shards_by_memory =
+            whole((results_gb + names_gb) / (figures.shard_gb * figures.shard_full));
         let shards = match shards_by_cpu.max(shards_by_memory) {
             1 => 1,
             more => more.max(LEAST_OF_A_CLUSTER),
@@ -142,6 +152,7 @@ impl Plan {
                 processes: whole(cores as f64 / figures.worker_cores),
                 machines,
                 machine_gb: catalogue_gb + of_machine,
+                hours: of_workers / (machines as f64 * figures.machine_cores * figures.busy),
             },
             redis: Redis {
                 core_hours: of_redis,
@@ -150,7 +161,8 @@ impl Plan {
                 shards,
                 busy: of_redis / figures.hours / shards as f64,
                 servers,
-                data_gb,
+                results_gb,
+                names_gb,
                 memory_gb: servers as f64 * figures.shard_gb,
                 queued_gb: people / USERS_PER_NAME_JOB as f64 * BYTES_PER_QUEUED / GB,
             },
@@ -240,6 +252,7 @@ mod tests {
             memory_per_user: 1_000.0,
             memory_per_journey: 1_000.0,
             memory_per_item: 40.0,
+            memory_per_name: 250.0,
             wire_per_user: 800.0,
             input_bytes: 10.0,
             shard_bytes: 8.0,
@@ -260,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_hundred_million_users_reckoned_by_head() {
-        let plan = Plan::of(100_000_000, &round());
+        let plan = Plan::of(100_000_000, &round(), false);
         // 180 us each are 18,000 seconds, 5 hours; half of each of two hours counts.
         let extraction = &plan.extraction;
         assert!(near(extraction.core_hours, 5.0), "{extraction:?}");
@@ -268,6 +281,8 @@ mod tests {
         assert_eq!(counts, (5, 3, 1));
         // 0.1 GB of catalogue, and four processes.
         assert!(near(extraction.machine_gb, 0.3), "{extraction:?}");
+        // Eight cores, of which half counts.
+        assert!(near(extraction.hours, 1.25), "{extraction:?}");
         // 36 us each are an hour; 10 kB each are 1000 GB, at 5 in a shard.
         let redis = &plan.redis;
         assert!(near(redis.core_hours, 1.0), "{redis:?}");
@@ -275,7 +290,11 @@ mod tests {
         assert_eq!(shards, (1, 200, 200));
         assert!(near(redis.busy, 1.0 / 400.0), "{redis:?}");
         assert_eq!(redis.servers, 600);
-        assert!(near(redis.data_gb, 1000.0) && near(redis.memory_gb, 6000.0));
+        assert!(near(redis.results_gb, 1000.0) && near(redis.memory_gb, 6000.0));
+        // 400 million different names of 250 bytes are another 100 GB.
+        let shared = Plan::of(100_000_000, &round(), true).redis;
+        assert!(near(shared.names_gb, 100.0) && near(redis.names_gb, 0.0));
+        assert_eq!(shared.shards, 220);
         // Two million jobs.
         assert!(near(redis.queued_gb, 0.14), "{redis:?}");
         // 10,800 bytes each are 1,080 GB, 8,640 gigabits in 7,200 seconds.
@@ -321,7 +340,7 @@ mod tests {
     #[test]
     fn whatever_is_scarcer_decides_the_shards_and_a_cluster_has_three() {
         let plan = |users, figures: &Figures| {
-            let redis = Plan::of(users, figures).redis;
+            let redis = Plan::of(users, figures, false).redis;
             (redis.shards_by_cpu, redis.shards_by_memory, redis.shards)
         };
         assert_eq!(plan(100_000, &round()), (1, 1, 1));
@@ -337,7 +356,7 @@ mod tests {
     fn more_users_never_take_less() {
         let mut before = [0; 5];
         for power in 0..48 {
-            let plan = Plan::of(1 << power, &Figures::default());
+            let plan = Plan::of(1 << power, &Figures::default(), true);
             let counts = [
                 plan.extraction.cores,
                 plan.extraction.processes,
@@ -358,7 +377,7 @@ mod tests {
     #[test]
     fn nobody_takes_next_to_nothing_and_everything_stays_finite() {
         for users in [0, 1, u64::MAX] {
-            let plan = Plan::of(users, &Figures::default());
+            let plan = Plan::of(users, &Figures::default(), true);
             let text = serde_json::to_string(&plan).unwrap();
             assert!(!text.contains("null"), "{text}");
             assert!(plan.extraction.machines >= 1 && plan.redis.servers >= 1);

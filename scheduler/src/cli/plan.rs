@@ -16,7 +16,7 @@ pub struct PlanArgs {
     /// Dataset folder or object-store URL, made by `sojourn ingest`
     pub dataset: Option<String>,
     /// Plan machines, Redis, network, hours and naming for this many users
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub users: Option<u64>,
     /// What to assume with --users, by the names that it shows, such as hours=4,replicas=2
     #[arg(long, value_delimiter = ',', value_name = "NAME=VALUE,...")]

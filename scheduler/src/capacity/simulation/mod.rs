@@ -1,6 +1,6 @@
 //! Many workers on many Redis shards, played through event by event.
 //!
-//! The [model] has what decides how workers and Redis hold each other up: a worker's cores, its
+//! The model has what decides how workers and Redis hold each other up: a worker's cores, its
 //! jobs, the batches that may wait and be under way, the round trips of a delivery, and shards that
 //! serve one command after the other. It knows no failures, no replicas and no limit of the network.
 
@@ -10,7 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use sojourn::ingest::IngestOptions;
 use sojourn::job::USERS_PER_NAME_JOB;
 
 use super::Figures;
@@ -19,8 +20,8 @@ use model::Model;
 /// Users of a batch, as workers deliver them.
 const USERS_PER_BATCH: usize = USERS_PER_NAME_JOB;
 
-/// Batches of a job: those of `IngestOptions::USERS_PER_SHARD`.
-const BATCHES_PER_JOB: usize = 20;
+/// Batches of a job, which is a shard of a dataset.
+const BATCHES_PER_JOB: usize = IngestOptions::USERS_PER_SHARD / USERS_PER_BATCH;
 
 /// Jobs that a worker has at once.
 const JOBS_AT_ONCE: usize = 2;
@@ -122,6 +123,7 @@ pub struct Scenario {
     /// Where users are.
     pub placement: Placement,
     /// From a worker to Redis and back.
+    #[serde(rename = "round_trip_seconds", serialize_with = "seconds")]
     pub round_trip: Duration,
     /// Speed of the last shard, as a share of that of others.
     pub speed_of_last: f64,
@@ -140,17 +142,18 @@ impl Scenario {
 
     /// What there is to see: how many workers are worth having, and what else makes a difference.
     pub fn all(crew: Crew, figures: &Figures) -> Vec<Scenario> {
-        const EIGHTHS: [usize; 9] = [1, 2, 3, 4, 6, 8, 10, 12, 16];
+        const SIXTEENTHS: [usize; 7] = [1, 2, 3, 4, 8, 16, 32];
         let plain = Scenario::plain(crew, figures);
-        let workers = EIGHTHS
+        let workers = SIXTEENTHS
             .iter()
-            .map(|eighths| (crew.workers * eighths).div_ceil(8));
-        let mut all: Vec<Scenario> = workers
-            .map(|workers| Scenario {
-                crew: Crew { workers, ..crew },
-                ..plain
-            })
-            .collect();
+            .map(|part| (crew.workers * part).div_ceil(16));
+        let mut workers: Vec<usize> = workers.collect();
+        workers.dedup();
+        let with = |workers| Scenario {
+            crew: Crew { workers, ..crew },
+            ..plain
+        };
+        let mut all: Vec<Scenario> = workers.into_iter().map(with).collect();
         for placement in [Placement::InTurns, Placement::InOrder] {
             all.push(Scenario { placement, ..plain });
         }
@@ -161,14 +164,9 @@ impl Scenario {
         for microseconds in [200, 1_000, 10_000] {
             let round_trip = Duration::from_micros(microseconds);
             // Few enough that Redis does not decide.
-            let few = Crew {
-                workers: crew.workers.div_ceil(8),
-                ..crew
-            };
             all.push(Scenario {
-                crew: few,
                 round_trip,
-                ..plain
+                ..with(crew.workers.div_ceil(16))
             });
         }
         all
@@ -259,9 +257,15 @@ pub struct Outcome {
     /// The same of the busiest.
     pub busiest_shard: f64,
     /// How long a batch is on its way, in the mean.
+    #[serde(rename = "delivery_seconds", serialize_with = "seconds")]
     pub delivery: Duration,
     /// How long all but one in a hundred are, at most.
+    #[serde(rename = "slow_delivery_seconds", serialize_with = "seconds")]
     pub slow_delivery: Duration,
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -328,9 +332,11 @@ mod tests {
         assert_near(outcome.users_per_second, 2_000.0, 0.01);
         assert!(outcome.shards_busy > 0.99, "{outcome:?}");
         assert!(outcome.workers_busy < 0.3, "{outcome:?}");
-        // By Little's law all that may be under way is.
+        // By Little's law, what is under way: eight batches of a job, of which there are two, and of its
+        // last eight fewer and fewer.
         let under_way = outcome.users_per_second * outcome.delivery.as_secs_f64();
-        assert_near(under_way, 800.0, 0.06);
+        let of_job = (12.0 * 8.0 + 36.0) / 20.0 * 50.0;
+        assert_near(under_way, 2.0 * of_job, 0.05);
     }
 
     #[test]
@@ -413,6 +419,28 @@ mod tests {
             outcome(2).users_per_second,
             0.03,
         );
+    }
+
+    #[test]
+    fn whatever_is_assumed_a_run_comes_to_an_end() {
+        for value in [0.0_f64, 1e9] {
+            let extreme = Figures {
+                items_per_user: value.max(1e-6),
+                extract_us_per_item: value,
+                deliver_us_per_user: value,
+                redis_us_per_user: value.max(1e-6),
+                redis_us_per_job: value,
+                round_trip_ms: value,
+                storage_ms: value,
+                ..figures()
+            };
+            let crew = Crew {
+                workers: 3,
+                shards: 2,
+            };
+            let outcome = Scenario::plain(crew, &extreme).simulate(&extreme, 1);
+            assert!(outcome.users_per_second.is_finite(), "{outcome:?}");
+        }
     }
 
     #[test]

@@ -33,14 +33,20 @@ const READING: f64 = 0.1;
 /// Workers do not all begin at once.
 const BEGINNING: Nanos = 200_000_000;
 
-/// How long is measured, once it goes evenly.
-const MEASURED: Nanos = 4_000_000_000;
+/// Deliveries of which nothing is measured, beside three jobs in every place for one: then it goes evenly.
+const WARM_UP: usize = 1_000;
+
+/// Deliveries that are measured, beside four jobs in every place for one. They and not the time are counted,
+/// so that a run takes as long whatever is assumed.
+const MEASURED: usize = 10_000;
 
 /// Nanoseconds, from the beginning or of work.
 type Nanos = u64;
 
+/// No step takes longer than a thousand seconds, whatever is assumed, so that no sum of them overflows.
 fn nanos(microseconds: f64) -> Nanos {
-    (microseconds * 1e3).round() as Nanos
+    const MOST: f64 = 1e12;
+    (microseconds * 1e3).round().min(MOST) as Nanos
 }
 
 /// What happens to a worker.
@@ -115,7 +121,10 @@ impl Eq for Event {}
 struct Shard {
     speed: f64,
     free_at: Nanos,
-    busy: Nanos,
+    /// All that it was given.
+    work: Nanos,
+    /// What it had done when measuring began.
+    done_before: Nanos,
 }
 
 #[derive(Default)]
@@ -165,12 +174,15 @@ pub(super) struct Model<'a> {
     workers: Vec<Worker>,
     shards: Vec<Shard>,
     jobs: usize,
-    /// From when to when it is measured.
-    from: Nanos,
-    until: Nanos,
+    /// Deliveries that are still to come before it is measured.
+    warm_up: usize,
+    /// Deliveries to measure.
+    measured: usize,
+    /// Since when it is measured.
+    since: Nanos,
     /// How long each delivery took.
     deliveries: Vec<Nanos>,
-    /// How long cores were busy.
+    /// How long cores were given work.
     busy: Nanos,
 }
 
@@ -180,7 +192,8 @@ impl<'a> Model<'a> {
         let shard = |shard| Shard {
             speed: scenario.speed_of(shard),
             free_at: 0,
-            busy: 0,
+            work: 0,
+            done_before: 0,
         };
         let worker = |_| Worker {
             cores: (0..figures.worker_cores as usize)
@@ -188,10 +201,7 @@ impl<'a> Model<'a> {
                 .collect(),
             ..Worker::default()
         };
-        // It goes evenly once all that may be under way has been under way.
-        let under_way = crew.workers * JOBS_AT_ONCE * DELIVERIES * USERS_PER_BATCH;
-        let (bound, _) = scenario.bounds(figures).least();
-        let from = 5 * BEGINNING + 2 * nanos(under_way as f64 / bound * 1e6);
+        let at_once = crew.workers * JOBS_AT_ONCE * BATCHES_PER_JOB;
         let mut model = Model {
             scenario,
             figures,
@@ -202,8 +212,9 @@ impl<'a> Model<'a> {
             workers: (0..crew.workers).map(worker).collect(),
             shards: (0..crew.shards).map(shard).collect(),
             jobs: 0,
-            from,
-            until: from + MEASURED,
+            warm_up: WARM_UP + 3 * at_once,
+            measured: MEASURED + 4 * at_once,
+            since: 0,
             deliveries: Vec::new(),
             busy: 0,
         };
@@ -217,7 +228,9 @@ impl<'a> Model<'a> {
     }
 
     pub fn run(mut self) -> Outcome {
-        while let Some(event) = self.events.pop().filter(|event| event.at < self.until) {
+        while self.deliveries.len() < self.measured
+            && let Some(event) = self.events.pop()
+        {
             self.now = event.at;
             let worker = event.worker;
             match event.what {
@@ -271,7 +284,7 @@ impl<'a> Model<'a> {
             core_now.doing = Doing::Clustering(slot);
             core_now.late = 0;
             let at = self.now.max(core_now.delivering_until) + work;
-            self.count(at - work, at);
+            self.busy += work;
             self.foresee(at, worker, Happening::Clustered { core });
         }
     }
@@ -366,7 +379,7 @@ impl<'a> Model<'a> {
         if matches!(core.doing, Doing::Clustering(_)) {
             core.late += work;
         }
-        self.count(begin, begin + work);
+        self.busy += work;
         begin + work
     }
 
@@ -393,9 +406,8 @@ impl<'a> Model<'a> {
     fn ask(&mut self, users: &[Users], per_user: f64) -> Nanos {
         let there = self.round_trip() / 2;
         let arrived = self.now + there;
-        let window = (self.from, self.until);
         let served = users.iter().map(|&Users { shard, count }| {
-            self.shards[shard].serve(arrived, f64::from(count) * per_user, window)
+            self.shards[shard].serve(arrived, f64::from(count) * per_user)
         });
         served.max().unwrap_or(arrived) + there
     }
@@ -412,8 +424,10 @@ impl<'a> Model<'a> {
     }
 
     fn end_delivery(&mut self, worker: usize, delivery: &Delivery) {
-        if self.now >= self.from {
-            self.deliveries.push(self.now - delivery.begun);
+        match self.warm_up {
+            0 => self.deliveries.push(self.now - delivery.begun),
+            1 => self.measure(),
+            _ => self.warm_up -= 1,
         }
         let job = &mut self.workers[worker].jobs[delivery.slot];
         job.under_way -= 1;
@@ -430,26 +444,32 @@ impl<'a> Model<'a> {
         self.cluster(worker);
     }
 
-    /// Counts a core as busy.
-    fn count(&mut self, begin: Nanos, end: Nanos) {
-        self.busy += within(begin, end, (self.from, self.until));
+    /// Measures from now on.
+    fn measure(&mut self) {
+        self.warm_up = 0;
+        self.since = self.now;
+        self.busy = 0;
+        for shard in &mut self.shards {
+            shard.done_before = shard.done(self.now);
+        }
     }
 
     fn outcome(mut self) -> Outcome {
-        let measured = (self.until - self.from) as f64;
+        let measured = (self.now - self.since).max(1) as f64;
         let share = |busy: Nanos| busy as f64 / measured;
         let cores = self.workers.len() as f64 * self.figures.worker_cores;
-        let shards = self.shards.iter().map(|shard| share(shard.busy));
         self.deliveries.sort_unstable();
         let count = self.deliveries.len();
-        let sum: Nanos = self.deliveries.iter().sum();
+        let sum: f64 = self.deliveries.iter().map(|&took| took as f64).sum();
+        let busy = |shard: &Shard| share(shard.done(self.now).saturating_sub(shard.done_before));
+        let shards = self.shards.iter().map(busy);
         let slow = self.deliveries.get(count.saturating_sub(count / 100 + 1));
         Outcome {
             users_per_second: (count * USERS_PER_BATCH) as f64 / measured * 1e9,
             workers_busy: share(self.busy) / cores,
             shards_busy: shards.clone().sum::<f64>() / self.shards.len() as f64,
             busiest_shard: shards.fold(0.0, f64::max),
-            delivery: Duration::from_nanos(sum.checked_div(count as u64).unwrap_or(0)),
+            delivery: Duration::from_nanos((sum / count.max(1) as f64) as u64),
             slow_delivery: Duration::from_nanos(slow.copied().unwrap_or(0)),
         }
     }
@@ -457,15 +477,15 @@ impl<'a> Model<'a> {
 
 impl Shard {
     /// Serves what has arrived after all that arrived before: when it is done.
-    fn serve(&mut self, arrived: Nanos, microseconds: f64, window: (Nanos, Nanos)) -> Nanos {
-        let begin = arrived.max(self.free_at);
-        self.free_at = begin + nanos(microseconds / self.speed);
-        self.busy += within(begin, self.free_at, window);
+    fn serve(&mut self, arrived: Nanos, microseconds: f64) -> Nanos {
+        let work = nanos(microseconds / self.speed);
+        self.work += work;
+        self.free_at = arrived.max(self.free_at) + work;
         self.free_at
     }
-}
 
-/// How much of some time is in a window.
-fn within(begin: Nanos, end: Nanos, (from, until): (Nanos, Nanos)) -> Nanos {
-    end.min(until).saturating_sub(begin.max(from))
+    /// How much of what it was given it has done by now: it is never idle before the last of it.
+    fn done(&self, now: Nanos) -> Nanos {
+        self.work - self.free_at.saturating_sub(now).min(self.work)
+    }
 }

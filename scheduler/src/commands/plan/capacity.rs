@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use sojourn::naming::LimitOptions;
 use sojourn::settings::RedisArgs;
 use sojourn_scheduler::capacity::simulation::{Crew, Outcome, Placement, Scenario};
 use sojourn_scheduler::capacity::{Assumption, Figures, Plan, asked_by};
@@ -33,49 +34,79 @@ pub(super) async fn plan(
     users: u64,
     output: Output,
 ) -> Result<Done> {
+    let limits = args.limits.options()?;
     let sample = match dataset {
         Some(dataset) => Some(naming::look(redis, args, dataset).await?),
         None => None,
     };
     let assumed = Assumed::of(sample.as_ref(), &args.assume);
-    let figures = &assumed.figures;
-    let plan = Plan::of(users, figures);
-    let names = Names::of(users, figures, args, sample.as_ref())?;
-    let played = args.simulate.map(|crew| play(crew, figures, args.seed));
-    if output.json {
-        let mut json = serde_json::to_value(&plan)?;
-        json["assumptions"] = assumed.json();
-        json["names"] = json!({"outlook": names.outlook, "unshared": names.unshared});
-        if let (Some(dataset), Some(sample)) = (dataset, &sample) {
+    let names = match &sample {
+        Some(sample) => Names::of_sample(sample, users, &limits),
+        None => Names::assumed(users, &assumed.figures, args, &limits),
+    };
+    let played = args.simulate;
+    let played = played.map(|crew| (crew, play(crew, &assumed.figures, args.seed)));
+    let report = Report {
+        plan: Plan::of(users, &assumed.figures, args.sharing.options().is_some()),
+        assumed,
+        names,
+        sample,
+        played,
+    };
+    match output.json {
+        true => println!("{}", report.json(dataset)?),
+        false => report.print(args),
+    }
+    Ok(Done::Well)
+}
+
+/// Everything that is said of a population.
+struct Report<'a> {
+    plan: Plan,
+    assumed: Assumed<'a>,
+    names: Names,
+    sample: Option<Sample>,
+    played: Option<(Crew, Vec<Played>)>,
+}
+
+impl Report<'_> {
+    fn json(&self, dataset: Option<&str>) -> Result<Value> {
+        let mut json = serde_json::to_value(&self.plan)?;
+        json["assumptions"] = self.assumed.json();
+        json["naming"]["outlook"] = json!(self.names.outlook);
+        json["naming"]["outlook_unshared"] = json!(self.names.unshared);
+        if let Some((dataset, sample)) = dataset.zip(self.sample.as_ref()) {
             json["dataset"] = json!(dataset);
             sample.say(&mut json);
         }
-        if let Some(played) = &played {
+        if let Some((_, played)) = &self.played {
+            let figures = &self.assumed.figures;
             json["simulation"] = played.iter().map(|case| case.json(figures)).collect();
         }
-        println!("{json}");
-        return Ok(Done::Well);
+        Ok(json)
     }
-    println!("{users} users");
-    assumed.print();
-    print(&plan, &names.outlook);
-    println!();
-    println!("to name their journeys by a model");
-    outlook_lines(args, &names.outlook, sample.as_ref());
-    if let Some(unshared) = &names.unshared {
-        let Outlook { calls, minutes, .. } = unshared;
-        let money = unshared.money.map(|money| format!(", money {money}"));
-        println!(
-            "  unshared   {calls} calls{}, {}",
-            money.unwrap_or_default(),
-            duration(*minutes)
-        );
-    }
-    if let Some((crew, played)) = args.simulate.zip(played) {
+
+    fn print(&self, args: &PlanArgs) {
+        println!("{} users", self.plan.users);
+        self.assumed.print();
+        print(&self.plan);
         println!();
-        print_played(crew, &played, figures);
+        println!("to name their journeys by a model");
+        outlook_lines(args, &self.names.outlook, self.sample.as_ref());
+        if let Some(unshared) = &self.names.unshared {
+            let money = unshared.money.map(|money| format!(", money {money}"));
+            println!(
+                "  unshared   {} calls{}, {}",
+                unshared.calls,
+                money.unwrap_or_default(),
+                duration(unshared.minutes)
+            );
+        }
+        if let Some((crew, played)) = &self.played {
+            println!();
+            print_played(*crew, played, &self.assumed.figures);
+        }
     }
-    Ok(Done::Well)
 }
 
 impl Assumed<'_> {
@@ -179,36 +210,32 @@ impl Assumed<'_> {
 }
 
 impl Names {
-    /// By a sample, if there is one, and else by what is assumed.
-    fn of(
-        users: u64,
-        figures: &Figures,
-        args: &PlanArgs,
-        sample: Option<&Sample>,
-    ) -> Result<Names> {
-        let limits = args.limits.options()?;
-        if let Some(sample) = sample {
-            let forecast = sample.forecaster.forecast();
-            return Ok(Names {
-                outlook: Outlook::of(forecast, sample.users, users, &limits),
-                unshared: None,
-            });
+    /// As a sample of a dataset says.
+    fn of_sample(sample: &Sample, users: u64, limits: &LimitOptions) -> Names {
+        let forecast = sample.forecaster.forecast();
+        Names {
+            outlook: Outlook::of(forecast, sample.users, users, limits),
+            unshared: None,
         }
+    }
+
+    /// As is assumed.
+    fn assumed(users: u64, figures: &Figures, args: &PlanArgs, limits: &LimitOptions) -> Names {
         let outlook = |is_shared| {
             let asked = &args.questions;
             let (together, samples) = (asked.journeys_per_call, asked.samples);
             let forecast = asked_by(users, figures, together, samples, is_shared);
-            Outlook::of(forecast, 1, 1, &limits)
+            Outlook::of(forecast, 1, 1, limits)
         };
         let is_shared = args.sharing.options().is_some() && figures.shared_names > 0.0;
-        Ok(Names {
+        Names {
             outlook: outlook(is_shared),
             unshared: is_shared.then(|| outlook(false)),
-        })
+        }
     }
 }
 
-fn print(plan: &Plan, names: &Outlook) {
+fn print(plan: &Plan) {
     let Plan {
         extraction,
         redis,
@@ -224,25 +251,30 @@ fn print(plan: &Plan, names: &Outlook) {
         storage.input_gb, storage.shards_gb, storage.catalogue_gb, storage.ingest_core_hours
     );
     println!(
-        "  workers    {:.1} core hours: {} cores, {} processes, {} machines with {:.1} GB in use",
+        "  workers    {:.1} core hours: {} cores, {} processes, {} machines with {:.1} GB in use, {:.2} hours",
         extraction.core_hours,
         extraction.cores,
         extraction.processes,
         extraction.machines,
-        extraction.machine_gb
+        extraction.machine_gb,
+        extraction.hours
     );
     println!(
-        "  Redis      {} shards: {} for {:.1} GB of results, {} for {:.1} core hours; busy for {:.1} %",
+        "  Redis      {} shards: {} for {:.1} GB, {} for {:.1} core hours; busy for {:.1} %",
         redis.shards,
         redis.shards_by_memory,
-        redis.data_gb,
+        redis.results_gb + redis.names_gb,
         redis.shards_by_cpu,
         redis.core_hours,
         redis.busy * 100.0
     );
     println!(
-        "             {} servers with replicas, {:.1} GB in all; {:.2} GB of naming jobs where the queue is",
-        redis.servers, redis.memory_gb, redis.queued_gb
+        "             {:.1} GB of results, {:.1} GB of names to share, {:.2} GB of naming jobs where the queue is",
+        redis.results_gb, redis.names_gb, redis.queued_gb
+    );
+    println!(
+        "             {} servers with replicas, {:.1} GB in all",
+        redis.servers, redis.memory_gb
     );
     println!(
         "  network    {:.1} GB into Redis, {:.2} Gbit/s: {:.2} out of each machine, {:.2} into each shard",
@@ -251,15 +283,9 @@ fn print(plan: &Plan, names: &Outlook) {
         network.gbit_per_second_of_machine,
         network.gbit_per_second_of_shard
     );
-    // At the limits of the model, or at the pace that is left when they are higher than that.
-    let hours = names.minutes / 60.0;
     println!(
-        "  names      {:.1} core hours of naming workers and {:.1} of Redis; in {}, {:.2} cores and {:.2}",
-        naming.worker_core_hours,
-        naming.redis_core_hours,
-        duration(names.minutes),
-        naming.worker_core_hours / hours.max(f64::MIN_POSITIVE),
-        naming.redis_core_hours / hours.max(f64::MIN_POSITIVE),
+        "  names      {:.1} core hours of naming workers and {:.1} of Redis, however long a model takes",
+        naming.worker_core_hours, naming.redis_core_hours
     );
 }
 
