@@ -633,6 +633,53 @@ fn every_command_line_is_one_that_the_programs_accept() {
     }
 }
 
+/// Whether two lines have the same words, and numbers that differ by no more than a few in a hundred or one,
+/// as those of a simulation do where logarithms have another last bit.
+fn says_nearly_the_same(shown: &str, printed: &str) -> bool {
+    let number = |word: &str| word.trim_end_matches(',').parse::<f64>().ok();
+    let is_near = |(shown, printed): (&str, &str)| {
+        let numbers = number(shown).zip(number(printed));
+        shown == printed
+            || numbers.is_some_and(|(a, b)| (a - b).abs() <= (0.03 * a.max(b)).max(1.0))
+    };
+    let (shown, printed) = (shown.split_whitespace(), printed.split_whitespace());
+    shown.clone().count() == printed.clone().count() && shown.zip(printed).all(is_near)
+}
+
+#[test]
+fn the_plans_of_the_document_about_scale_are_what_the_command_prints() {
+    let text = std::fs::read_to_string(root().join("docs/scale.md")).expect("the document");
+    let blocks = blocks(&text);
+    let plans = blocks
+        .iter()
+        .filter(|block| block.text.starts_with("$ sojourn plan"));
+    let mut compared = 0;
+    for block in plans {
+        let text = block.text.replace("\\\n", " ");
+        let (line, shown) = text.split_once('\n').expect("output");
+        let words = our_command(line.trim_start_matches("$ ")).expect("a command line");
+        let output = command(&words[0]).args(&words[1..]).output();
+        let output = output.expect("the program runs");
+        assert!(output.status.success(), "{}", said(&output));
+        let printed = String::from_utf8(output.stdout).expect("text");
+        compared += 1;
+        if !line.contains("--simulate") {
+            assert_eq!(printed, shown);
+            continue;
+        }
+        // The end of it, which the document says.
+        let lines = shown.lines().rev().zip(printed.lines().rev());
+        assert!(shown.lines().count() > 10, "{shown}");
+        for (shown, printed) in lines {
+            assert!(
+                says_nearly_the_same(shown, printed),
+                "{shown:?} is {printed:?}"
+            );
+        }
+    }
+    assert_eq!(compared, 2);
+}
+
 #[test]
 fn a_command_line_that_does_not_exist_would_be_noticed() {
     let lines = command_lines(

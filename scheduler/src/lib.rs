@@ -1,10 +1,11 @@
 //! The scheduler of Sojourn and everything behind the command `sojourn`: requests for runs
 //! ([`trigger`], [`inbox`]), the register of runs ([`register`]), the plan of a run ([`plan`]), the
 //! loop that feeds the queues ([`scheduler`]), dead letters ([`letters`]), what naming
-//! will take ([`outlook`]), a deployment on one machine ([`local`], [`private`]), a synthetic population
+//! will take ([`outlook`]), what a population takes ([`capacity`]), a deployment on one machine ([`local`], [`private`]), a synthetic population
 //! for measuring ([`generate`]), and the demo.
 
 mod active;
+pub mod capacity;
 pub mod cli;
 pub mod code;
 pub mod cohort;

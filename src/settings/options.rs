@@ -72,6 +72,9 @@ pub const OPTIONS: [ProgramOptions; 2] = [
             (
                 "plan",
                 &[
+                    "users",
+                    "assume",
+                    "simulate",
                     "model",
                     "prompt",
                     "examples",

@@ -1,4 +1,4 @@
-//! `sojourn plan` against what workers then do.
+//! `sojourn plan` against what workers then do, and for populations that nobody has.
 
 use std::process::Output;
 
@@ -152,4 +152,126 @@ fn a_plan_says_what_it_does_not_know() {
     assert!(other.contains("  money      0.00"), "{other}");
     let output = plan(&dataset, MODEL, &prices[..2]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+}
+
+fn for_users(more: &[&str]) -> Output {
+    let mut plan = command("sojourn");
+    plan.arg("plan").args(more);
+    plan.output().unwrap()
+}
+
+/// A plan for users, by what is assumed.
+fn capacity(more: &[&str]) -> Value {
+    let output = for_users(&[more, &["--json"]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    support::json(&output)
+}
+
+#[test]
+fn a_plan_for_users_needs_no_dataset_and_shows_what_it_assumes() {
+    let output = for_users(&["--users", "300000000", "--assume", "hours=2,replicas=2"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "  hours                       2  hours that finding everybody's journeys may take (given)",
+        "  replicas                    2  replicas of each shard (given)",
+        "  busy                      0.7  share of its time that a core is planned to be busy (assumed)",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{text}");
+    }
+    let plan = |hours| capacity(&["--users", "300000000", "--assume", hours]);
+    let (fast, slow) = (plan("hours=1"), plan("hours=4"));
+    let cores = |plan: &Value| plan["extraction"]["cores"].as_u64().unwrap();
+    assert!(cores(&fast) > 3 * cores(&slow), "{fast} {slow}");
+    assert_eq!(
+        fast["redis"]["shards_by_memory"],
+        slow["redis"]["shards_by_memory"]
+    );
+    assert_eq!(fast["assumptions"]["hours"]["source"], "given");
+    let outlooks =
+        ["outlook", "outlook_unshared"].map(|name| fast["naming"][name]["calls"].as_u64());
+    assert!(outlooks[0] < outlooks[1], "{fast}");
+    let alone = capacity(&["--users", "300000000", "--cache-days", "0"]);
+    assert_eq!(alone["naming"]["outlook"]["calls"].as_u64(), outlooks[1]);
+    assert!(alone["naming"]["outlook_unshared"].is_null(), "{alone}");
+}
+
+#[test]
+fn a_plan_for_users_takes_them_to_be_like_those_of_a_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(&folder);
+    let of_all = counts(&dataset, &[]);
+    let of_many = counts(
+        &dataset,
+        &["--users", "4000", "--assume", "catalogue_items=7"],
+    );
+    let outlook = &of_many["naming"]["outlook"];
+    for count in ["journeys", "shared", "calls", "tokens_in", "tokens_out"] {
+        let (one, many) = (of_all[count].as_u64(), outlook[count].as_u64());
+        assert_eq!(one.map(|count| count * 100), many, "{count}");
+    }
+    let assumed = |name: &str| {
+        let figure = &of_many["assumptions"][name];
+        (
+            figure["value"].as_f64().unwrap(),
+            figure["source"].as_str().unwrap(),
+        )
+    };
+    assert_eq!(assumed("journeys_per_user"), (2.0, "of the dataset"));
+    assert_eq!(assumed("shared_names"), (78.0 / 80.0, "of the dataset"));
+    assert_eq!(assumed("catalogue_items"), (7.0, "given"));
+    assert_eq!(assumed("hours"), (1.0, "assumed"));
+}
+
+#[test]
+fn what_is_played_through_comes_out_the_same_each_time() {
+    let played = || capacity(&["--users", "1", "--simulate", "32x8"])["simulation"].clone();
+    let simulation = played();
+    assert_eq!(simulation, played());
+    let cases = simulation.as_array().unwrap();
+    let rate = |case: &Value| case["outcome"]["users_per_second"].as_f64().unwrap();
+    let bound = |case: &Value, by: &str| case["bounds"][by].as_f64().unwrap();
+    for case in cases {
+        let least = ["workers", "redis", "waiting"].map(|by| bound(case, by));
+        let least = least.into_iter().fold(f64::INFINITY, f64::min);
+        assert!(rate(case) < 1.05 * least, "{case}");
+    }
+    // The first have few workers, and the seventh so many that Redis decides.
+    assert!(
+        rate(&cases[0]) > 0.95 * bound(&cases[0], "workers"),
+        "{}",
+        cases[0]
+    );
+    assert!(
+        rate(&cases[6]) > 0.93 * bound(&cases[6], "redis"),
+        "{}",
+        cases[6]
+    );
+}
+
+#[test]
+fn a_plan_of_nothing_is_refused_with_what_is_missing() {
+    for (more, said_of_it) in [
+        (&[][..], "--users N"),
+        (&["data/none"], "--model is missing"),
+        (
+            &["data/none", "--model", MODEL, "--assume", "hours=2"],
+            "are for a plan with --users",
+        ),
+        (
+            &["--users", "1", "--assume", "days=2"],
+            "no assumption is called",
+        ),
+        (
+            &["--users", "1", "--assume", "busy=7"],
+            "busy must be a number",
+        ),
+        (&["--users", "1", "--simulate", "many"], "WORKERSxSHARDS"),
+        (&["--users", "1", "--price-input", "1"], "--price-output"),
+    ] {
+        let output = for_users(more);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {}", said(&output));
+        assert!(stderr.contains(said_of_it), "{more:?}: {stderr}");
+    }
 }

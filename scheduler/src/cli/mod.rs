@@ -80,7 +80,7 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Run the scheduler: plans runs and feeds the queues
     Serve(ServeArgs),
-    /// Reckon what naming everybody's journeys by a model would take, without asking it
+    /// Reckon what a population takes: machines, Redis, and naming by a model, without asking it
     Plan(PlanArgs),
     /// Find and name the journeys of everybody
     Backfill {

@@ -1,34 +1,59 @@
-//! `sojourn plan`
+//! What naming the journeys of a dataset takes, by those of some of its shards.
 
 use anyhow::Result;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use serde_json::json;
+use serde_json::{Value, json};
 use sojourn::catalogue::Catalogue;
 use sojourn::dataset::{Dataset, ShardIndex};
 use sojourn::history::History;
 use sojourn::job::USERS_PER_NAME_JOB;
 use sojourn::journey::{Extraction, Extractor, Journey, keep_identity};
-use sojourn::naming::{Forecaster, NameCache, TokenCounter, Unnamed};
+use sojourn::naming::{Forecaster, NameCache, Unnamed};
 use sojourn::settings::RedisArgs;
 use sojourn::store::JourneyReader;
 use sojourn_scheduler::cli::PlanArgs;
 use sojourn_scheduler::outlook::Outlook;
 
-use super::{Done, Output};
+use crate::commands::{Done, Output, usage};
 
-/// What was looked at.
-struct Sample {
-    shards: usize,
-    users: u64,
+/// What was looked at, and what naming it would take.
+pub(super) struct Sample {
+    pub dataset: Dataset,
+    pub shards: usize,
+    pub users: u64,
+    /// Journeys that they have, named or not.
+    pub journeys: u64,
+    pub forecaster: Forecaster,
 }
 
-pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<Done> {
+/// Says what naming the journeys of a dataset takes.
+pub(super) async fn plan(
+    redis: &RedisArgs,
+    args: &PlanArgs,
+    dataset: &str,
+    output: Output,
+) -> Result<Done> {
     let limits = args.limits.options()?;
+    let sample = look(redis, args, dataset).await?;
+    let all = sample.dataset.manifest().counts.users;
+    let outlook = Outlook::of(sample.forecaster.forecast(), sample.users, all, &limits);
+    print(args, dataset, &sample, &outlook, output)?;
+    Ok(Done::Well)
+}
+
+/// Finds the journeys of some shards, and packs them into questions.
+pub(super) async fn look(redis: &RedisArgs, args: &PlanArgs, dataset: &str) -> Result<Sample> {
+    let Some(model) = &args.model else {
+        return Err(usage(
+            "--model is missing (or SOJOURN_LLM_MODEL): name the model that would be asked about the \
+             journeys of the dataset",
+        ));
+    };
     let parameters = args.method.parameters();
     parameters.validate()?;
-    let dataset = Dataset::open(&args.dataset, &args.cache.cache).await?;
+    let dataset = Dataset::open(dataset, &args.cache.cache).await?;
     let redis = match &redis.redis {
         Some(_) => Some(redis.connect().await?),
         None => None,
@@ -40,7 +65,7 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     let share_after = sharing.map(|options| options.share_after);
     let questions = &args.questions;
     let mut forecaster = Forecaster::new(
-        &args.model,
+        model,
         questions.prompt.template()?,
         questions.journeys_per_call,
         questions.samples.into(),
@@ -53,36 +78,33 @@ pub async fn plan(redis: &RedisArgs, args: PlanArgs, output: Output) -> Result<D
     let as_of = dataset.manifest().counts.last_timestamp;
     let mut extractor = Extractor::new(dataset.catalogue().clone(), parameters, as_of);
     let shards = chosen(&dataset, args.shards.get(), args.seed);
-    let mut sample = Sample {
-        shards: shards.len(),
-        users: 0,
-    };
-    for shard in shards {
+    let (mut users, mut journeys) = (0, 0);
+    for &shard in &shards {
         let histories = dataset.read_shard(shard).await?;
-        sample.users += histories.len() as u64;
+        users += histories.len() as u64;
         for histories in histories.chunks(USERS_PER_NAME_JOB) {
-            let users = to_name(
+            let found = to_name(
                 histories,
                 dataset.catalogue(),
                 &mut extractor,
                 reader.as_ref(),
             )
             .await?;
-            let unnamed: Vec<Unnamed<'_>> = users.iter().map(unnamed).collect();
+            journeys += found
+                .iter()
+                .map(|(_, found)| found.len() as u64)
+                .sum::<u64>();
+            let unnamed: Vec<Unnamed<'_>> = found.iter().map(unnamed).collect();
             forecaster.add(&unnamed).await?;
         }
     }
-    let all = dataset.manifest().counts.users;
-    let outlook = Outlook::of(forecaster.forecast(), sample.users, all, &limits);
-    print(
-        &args,
-        &dataset,
-        &sample,
-        &outlook,
-        forecaster.counter(),
-        output,
-    )?;
-    Ok(Done::Well)
+    Ok(Sample {
+        shards: shards.len(),
+        dataset,
+        users,
+        journeys,
+        forecaster,
+    })
 }
 
 /// Some shards, the same for the same seed.
@@ -136,30 +158,55 @@ fn unnamed((user, journeys): &User) -> Unnamed<'_> {
 
 fn print(
     args: &PlanArgs,
-    dataset: &Dataset,
+    dataset: &str,
     sample: &Sample,
     outlook: &Outlook,
-    counter: &TokenCounter,
     output: Output,
 ) -> Result<()> {
-    let (manifest, vocabulary) = (dataset.manifest(), counter.vocabulary());
+    let manifest = sample.dataset.manifest();
     let (shards, users) = (manifest.shards.len(), manifest.counts.users);
     if output.json {
         let mut plan = serde_json::to_value(outlook)?;
-        plan["dataset"] = json!(args.dataset);
+        plan["dataset"] = json!(dataset);
         plan["users"] = json!(users);
-        plan["sampled_users"] = json!(sample.users);
-        plan["sampled_shards"] = json!(sample.shards);
-        plan["tokens_are_estimated"] = json!(counter.is_estimate());
-        plan["vocabulary"] = json!(vocabulary);
+        sample.say(&mut plan);
         println!("{plan}");
         return Ok(());
     }
-    println!("to name the journeys of {users} users of {}", args.dataset);
+    println!("to name the journeys of {users} users of {dataset}");
     println!(
         "  looked at  {} of {shards} shards, {} users",
         sample.shards, sample.users
     );
+    outlook_lines(args, outlook, Some(sample));
+    Ok(())
+}
+
+impl Sample {
+    /// Adds to a plan for machines what was looked at.
+    pub fn say(&self, plan: &mut Value) {
+        let counter = self.forecaster.counter();
+        plan["sampled_users"] = json!(self.users);
+        plan["sampled_shards"] = json!(self.shards);
+        plan["tokens_are_estimated"] = json!(counter.is_estimate());
+        plan["vocabulary"] = json!(counter.vocabulary());
+    }
+
+    /// How tokens were counted.
+    fn counted(&self, model: &str) -> String {
+        let counter = self.forecaster.counter();
+        let vocabulary = counter.vocabulary();
+        match counter.is_estimate() {
+            true => format!(
+                "an ESTIMATE: how {model} counts is not known, so these are tokens of {vocabulary}"
+            ),
+            false => format!("counted with {vocabulary}, as {model} does"),
+        }
+    }
+}
+
+/// What naming takes, for people; by a sample, if there is one.
+pub(super) fn outlook_lines(args: &PlanArgs, outlook: &Outlook, sample: Option<&Sample>) {
     println!(
         "  journeys   {} that want a name, {} of them get that of an equal one",
         outlook.journeys, outlook.shared
@@ -172,15 +219,8 @@ fn print(
         "  tokens     {} in, {} of them the same in every call; {} out",
         outlook.tokens_in, outlook.tokens_same, outlook.tokens_out
     );
-    match counter.is_estimate() {
-        true => println!(
-            "             an ESTIMATE: how {} counts is not known, so these are tokens of {vocabulary}",
-            args.model
-        ),
-        false => println!(
-            "             counted with {vocabulary}, as {} does",
-            args.model
-        ),
+    if let Some((sample, model)) = sample.zip(args.model.as_deref()) {
+        println!("             {}", sample.counted(model));
     }
     match outlook.money.zip(outlook.money_cached) {
         Some((money, cached)) => println!(
@@ -193,11 +233,10 @@ fn print(
         duration(outlook.minutes),
         outlook.limit
     );
-    Ok(())
 }
 
 /// Minutes for people.
-fn duration(minutes: f64) -> String {
+pub(super) fn duration(minutes: f64) -> String {
     const HOUR: f64 = 60.0;
     const DAY: f64 = 24.0 * HOUR;
     match minutes {
