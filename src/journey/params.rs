@@ -40,9 +40,9 @@ pub struct JourneyParams {
     /// stays. What has faded counts less in a journey's strength, and so in its rank.
     pub half_life_days: Option<f32>,
     /// Only this many distinct items of a history are looked at, those that the user came to or came
-    /// back to last, so that one robot account cannot hold up a shard. The rest is counted. Memory is
-    /// linear in it, but time up to quadratic, where items meet and never join: there is no value for
-    /// "all", and a large one is as good as none.
+    /// back to last, so that one robot account cannot hold up a shard. The rest is counted. Time is up to
+    /// quadratic in it, where items meet and never join, and so is memory where a great many journeys are
+    /// found and all are similar: there is no value for "all", and a large one is as good as none.
     pub max_history: u32,
     /// Only this many most recent items of a journey are listed in its result; `size` has the true
     /// number.

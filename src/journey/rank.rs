@@ -17,7 +17,7 @@ pub(super) struct Ranker {
     index: JourneyIndex,
     /// What each journey is worth.
     worth: Vec<f64>,
-    /// Pairs of similar ones.
+    /// Pairs of similar ones, either way round.
     similar: Vec<(usize, usize)>,
 }
 
@@ -34,7 +34,8 @@ impl Ranker {
         let this = self.worth.len();
         for (other, dot, other_norm) in self.index.dots(sum.iter()) {
             if dot * other_norm.inverse >= SIMILAR * norm {
-                self.similar.push((other as usize, this));
+                let other = other as usize;
+                self.similar.extend([(other, this), (this, other)]);
             }
         }
         self.index.open(sum.iter());
@@ -44,7 +45,8 @@ impl Ranker {
     /// The rank of each journey, from 1: the one that is worth most first (ties: the older), where each
     /// loses by the similar ones above it.
     pub fn ranks(&mut self) -> Vec<u32> {
-        let worth = &mut self.worth;
+        let Ranker { worth, similar, .. } = self;
+        similar.sort_unstable();
         let mut ranks = vec![0; worth.len()];
         for rank in 1..=worth.len() as u32 {
             let left = (0..worth.len()).filter(|&at| ranks[at] == 0);
@@ -55,12 +57,10 @@ impl Ranker {
                 break;
             };
             ranks[best] = rank;
-            for &(one, other) in &self.similar {
-                if one == best {
-                    worth[other] *= PENALTY;
-                } else if other == best {
-                    worth[one] *= PENALTY;
-                }
+            let from = similar.partition_point(|&(one, _)| one < best);
+            let its = similar[from..].iter().take_while(|&&(one, _)| one == best);
+            for &(_, other) in its {
+                worth[other] *= PENALTY;
             }
         }
         ranks
