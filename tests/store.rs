@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use redis::AsyncCommands;
 use sojourn::connection::Redis;
+use sojourn::dataset::{Dataset, ShardIndex, user_hash};
 use sojourn::journey::{Journey, JourneyTerm, NameSource, Stage, StageActivity, StageDuration};
 use sojourn::run::{Epoch, RunId};
 use sojourn::store::{JourneyReader, JourneyWriter, Meta, NewName, UserResult, Written};
-use support::Server;
+use support::{Node, Server, ingest, said};
 
 fn journey(id: &str, name: &str) -> Journey {
     Journey {
@@ -284,4 +285,61 @@ async fn results_of_somebody_else_are_reported_with_key_and_field() {
         error.contains("{ann}") && error.contains("_meta"),
         "{error}"
     );
+}
+
+/// How many transactions a server has carried out.
+fn transactions(node: &Node) -> u64 {
+    let stats: String = node.ask("INFO commandstats").unwrap();
+    let calls = |line: &str| {
+        let figures = line.strip_prefix("cmdstat_exec:calls=")?;
+        figures.split(',').next()?.parse().ok()
+    };
+    stats.lines().find_map(calls).unwrap_or(0)
+}
+
+/// The users of a shard, as a worker reads them, of a population so large that it has them in so many
+/// slots of a cluster.
+async fn users_of_a_shard(users: usize, slots: u64) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = (0..).map(|n| format!("u{n}"));
+    let mut interactions = String::from("user_id,item_id,timestamp\n");
+    for user in ids.filter(|user| user_hash(user) >> 50 < slots).take(users) {
+        interactions += &format!("{user},a,1760000000\n");
+    }
+    std::fs::write(folder.path().join("items.csv"), "item_id,title\na,A\n").unwrap();
+    std::fs::write(folder.path().join("interactions.csv"), interactions).unwrap();
+    let out = folder.path().join("dataset");
+    let output = ingest(folder.path(), &out, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let dataset = Dataset::open(&out.display().to_string(), folder.path()).await;
+    let shard = dataset.unwrap().read_shard(ShardIndex(0)).await;
+    let histories = shard.unwrap().into_iter();
+    histories.map(|history| history.user).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_in_a_shard_share_transactions_on_a_cluster() {
+    const USERS: usize = 600;
+    const SLOTS: u64 = 20;
+    const BATCH: usize = 50;
+    let users = users_of_a_shard(USERS, SLOTS).await;
+    assert_eq!(users.len(), USERS);
+    let server = Server::start_cluster(0);
+    let redis = server.connect().await;
+    let writer = JourneyWriter::new(&redis);
+    for batch in users.chunks(BATCH) {
+        let of_user = |user: &String| result(user, 1, 1, 1, vec![journey("j", user)]);
+        let results: Vec<UserResult> = batch.iter().map(of_user).collect();
+        let written = writer.write(&results, None).await.unwrap();
+        assert_eq!(written, vec![Written::Written; batch.len()]);
+    }
+    // One for each slot, and one more where a batch ends within a slot.
+    let most = SLOTS + users.len().div_ceil(BATCH) as u64;
+    let transactions: u64 = server.nodes.iter().map(transactions).sum();
+    assert!((SLOTS..most).contains(&transactions), "{transactions}");
+
+    let names = JourneyReader::new(&redis).names_of_many(&users).await;
+    let names = names.unwrap();
+    let names: Vec<&String> = names.iter().map(|names| &names["j"]).collect();
+    assert!(names.into_iter().eq(&users));
 }

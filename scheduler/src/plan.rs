@@ -13,6 +13,9 @@ use crate::trigger::{Request, Scope};
 /// Users named in one job, at most: the payload stays within tens of kilobytes.
 const USERS_PER_JOB: usize = 1_000;
 
+/// 2^64 divided by the golden ratio.
+const GOLDEN_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// The jobs of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -38,7 +41,11 @@ impl Plan {
         partitions: u32,
     ) -> Result<Plan, CodecError> {
         let mut plan = Plan::default();
-        let slices = plan.slices(manifest, &request.scope, users);
+        let mut slices = plan.slices(manifest, &request.scope, users);
+        // Else the run may have been planned in part by a build that did not do so.
+        if manifest.is_in_slot_order() {
+            slices = scattered(slices);
+        }
         plan.partitions
             .resize_with(partitions.max(1) as usize, Vec::new);
         for (number, (id, shard, selection)) in slices.into_iter().enumerate() {
@@ -113,6 +120,43 @@ impl Plan {
                 }
                 slices
             }
+        }
+    }
+}
+
+/// The same jobs, with neighbours far apart. As they come, they are in the order of the slots of a Redis
+/// Cluster, of which each node has a range: all workers would write to one node, then all to the next.
+/// In the order of multiples of the golden ratio, as many at a time as one likes are spread over the
+/// nodes about evenly.
+fn scattered<T>(jobs: Vec<T>) -> Vec<T> {
+    let mut numbered: Vec<(u64, T)> = (0..).zip(jobs).collect();
+    numbered.sort_unstable_by_key(|&(number, _)| number.wrapping_mul(GOLDEN_STEP));
+    numbered.into_iter().map(|(_, job)| job).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_that_are_under_way_together_write_to_all_nodes() {
+        for (jobs, nodes, together) in [(90, 3, 12), (1_000, 3, 6), (1_000, 6, 24), (9_999, 6, 12)]
+        {
+            let jobs = scattered((0..jobs).map(|job| job * nodes / jobs).collect());
+            for window in jobs.windows(together) {
+                let jobs_of = |node| window.iter().filter(|&&other| other == node).count();
+                let most = (0..nodes).map(jobs_of).max();
+                assert!(most <= Some(together / nodes + 2), "{window:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_job_is_in_the_plan_once() {
+        for jobs in [0, 1, 2, 10, 1_597] {
+            let mut order = scattered((0..jobs).collect());
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..jobs));
         }
     }
 }

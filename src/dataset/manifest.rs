@@ -7,14 +7,15 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::user_hash::{plain_user_hash, user_hash};
 use super::{DatasetError, MANIFEST_FILE, Storage};
 use crate::journey::Exploration;
 use crate::terms::SalienceParams;
 
-/// The format of datasets that this build writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format of datasets that this build writes. It also reads those of format 1, whose users are in
+/// another order.
+pub const FORMAT: u32 = 2;
 
 /// Number of a shard in its dataset, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -148,16 +149,11 @@ pub struct ShardSummary {
     pub latest: i64,
 }
 
-/// The hash that users are partitioned by: XXH3, 64 bits, seed 0, of the id in UTF-8.
-pub fn user_hash(user: &str) -> u64 {
-    xxh3_64(user.as_bytes())
-}
-
 impl Manifest {
     /// Reads the manifest of the dataset at `location`, a folder or a URL.
     ///
     /// # Errors
-    /// When there is no dataset, or not one of this format.
+    /// When there is no dataset, or not one of a format that this build reads.
     pub async fn load(location: &str) -> Result<Manifest, DatasetError> {
         Manifest::read(&Storage::open(location)?).await
     }
@@ -167,7 +163,7 @@ impl Manifest {
         let damaged = |error: serde_json::Error| storage.damaged(MANIFEST_FILE, error.to_string());
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) if (1..=u64::from(FORMAT)).contains(&format) => {}
             Some(found) => {
                 return Err(DatasetError::UnknownFormat {
                     location: storage.location().into(),
@@ -184,9 +180,18 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether users are in the order of the slots that their keys have in a Redis Cluster. They are since
+    /// format 2.
+    pub fn is_in_slot_order(&self) -> bool {
+        self.format > 1
+    }
+
     /// The shard that has a user, if any has: users lie in ranges of their hashes.
     pub fn shard_of(&self, user: &str) -> Option<ShardIndex> {
-        let hash = user_hash(user);
+        let hash = match self.is_in_slot_order() {
+            true => user_hash(user),
+            false => plain_user_hash(user),
+        };
         let at = self.shards.partition_point(|shard| shard.last_hash < hash);
         self.shards
             .get(at)

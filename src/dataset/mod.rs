@@ -4,7 +4,7 @@
 //! ```text
 //! manifest.json         what is in it, with checksums; written last
 //! catalogue.sjc         every item's terms and title, mapped into memory by workers
-//! shards/00000.parquet  histories of a range of user hashes, sorted by user and time
+//! shards/00000.parquet  histories of a range of user hashes, sorted by hash, user and time
 //! rejects.jsonl         rows that were not taken, with the reason
 //! ```
 //!
@@ -16,6 +16,7 @@
 mod manifest;
 mod shard;
 mod storage;
+mod user_hash;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,12 +25,13 @@ use bytes::Bytes;
 
 pub use manifest::{
     ColumnMap, Counts, FORMAT, FileSummary, InputPlace, Manifest, ShardIndex, ShardSummary,
-    sha256_of_file, user_hash,
+    sha256_of_file,
 };
 pub(crate) use shard::decode as decode_shard;
 pub use shard::{ShardWriter, WrittenShard};
 pub use storage::Storage;
 pub(crate) use storage::{local_folder, open_store};
+pub use user_hash::user_hash;
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::history::History;
@@ -93,8 +95,8 @@ pub enum DatasetError {
     },
     /// A newer version of Sojourn made it.
     #[error(
-        "dataset {location}: its format is {found}, and this version of Sojourn reads {FORMAT}; \
-         upgrade Sojourn or ingest again"
+        "dataset {location}: its format is {found}, and this version of Sojourn reads none above \
+         {FORMAT}; upgrade Sojourn or ingest again"
     )]
     UnknownFormat {
         /// Where the dataset is.
@@ -188,7 +190,8 @@ impl Dataset {
         &self.catalogue
     }
 
-    /// The histories of a shard, by user id; each by (timestamp, item id).
+    /// The histories of a shard, by (hash of the user, user id), in format 1 by user id; each by
+    /// (timestamp, item id).
     ///
     /// # Errors
     /// When the shard cannot be read or is not what the manifest says.

@@ -1,7 +1,7 @@
 //! Shards: histories in Parquet, one row an interaction.
 //!
 //! Columns: `user` (text), `item` (u32, the catalogue's number), `timestamp` (milliseconds, UTC),
-//! `weight` (f32); sorted by user, timestamp and item.
+//! `weight` (f32); sorted by hash of the user, user, timestamp and item.
 
 use std::fs::File;
 use std::path::Path;
@@ -24,8 +24,7 @@ use parquet::file::properties::WriterProperties;
 use crate::history::{History, Interaction};
 use crate::item::ItemIndex;
 
-/// Rows in one row group: small enough that one user can be read from a large shard without all of
-/// it.
+/// Rows in one row group: what a writer holds in memory, however long a history is.
 const ROW_GROUP: usize = 65_536;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -82,8 +81,8 @@ impl ShardWriter {
         })
     }
 
-    /// Adds a user's history, or the next part of the last user's. Users must come in ascending
-    /// order of their ids.
+    /// Adds a user's history, or the next part of the last user's. Users must come in the order of
+    /// (hash, id).
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -73,7 +73,7 @@ pub(super) fn sample(
 struct Cutter<'a> {
     ingest: &'a Ingest<'a>,
     written: Vec<ShardSummary>,
-    /// Whole histories of the shard at hand, in the order of their hashes.
+    /// Whole histories of the shard at hand.
     shard: Vec<History>,
     /// How many interactions those have.
     interactions: usize,
@@ -165,16 +165,14 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// Writes the shard at hand, if it has users. They lie in a range of hashes, and are put in
-    /// the order of their ids.
+    /// Writes the shard at hand, if it has users.
     fn write_shard(&mut self) -> Result<(), IngestError> {
-        let mut shard = std::mem::take(&mut self.shard);
+        let shard = std::mem::take(&mut self.shard);
         self.interactions = 0;
         let (Some(first), Some(last)) = (shard.first(), shard.last()) else {
             return Ok(());
         };
         let mut open = self.create((user_hash(&first.user), user_hash(&last.user)))?;
-        shard.sort_by(|a, b| a.user.cmp(&b.user));
         for history in &shard {
             open.write(history)?;
         }

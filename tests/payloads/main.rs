@@ -1,5 +1,6 @@
 //! Payloads as released builds wrote them: what stands in a queue while an upgrade goes on.
 
+mod dataset;
 mod upgrade;
 
 #[path = "../support/mod.rs"]
