@@ -328,8 +328,10 @@ async fn neighbours_in_a_shard_share_transactions_on_a_cluster() {
     let redis = server.connect().await;
     let writer = JourneyWriter::new(&redis);
     for batch in users.chunks(BATCH) {
-        let of_user = |user: &String| result(user, 1, 1, 1, vec![journey("j", user)]);
-        let results: Vec<UserResult> = batch.iter().map(of_user).collect();
+        let results = batch
+            .iter()
+            .map(|user| result(user, 1, 1, 1, vec![journey("j", user)]));
+        let results: Vec<UserResult<'_>> = results.collect();
         let written = writer.write(&results, None).await.unwrap();
         assert_eq!(written, vec![Written::Written; batch.len()]);
     }

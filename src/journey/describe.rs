@@ -110,7 +110,7 @@ impl Describer<'_> {
             .iter()
             .zip(&typicality)
             .skip(listed)
-            .map(|(&member, &cosine)| (self.item_id(member).to_owned(), rounded(cosine)))
+            .map(|(&member, &cosine)| (self.item_id(member).into(), rounded(cosine)))
             .collect();
         let stage = Stage {
             // Saturating: times are whatever the input says, down to the ends of i64.
@@ -175,7 +175,7 @@ impl Describer<'_> {
         terms
             .into_iter()
             .map(|(term, weight)| JourneyTerm {
-                term: self.catalogue.surface(term).to_owned(),
+                term: self.catalogue.surface(term).into(),
                 weight: rounded(weight / norm),
             })
             .collect()

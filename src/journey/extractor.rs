@@ -257,7 +257,7 @@ mod tests {
         earlier.name = "Baking".into();
         earlier.name_source = NameSource::Llm;
         let ids = |journey: &Journey| -> Vec<String> {
-            journey.items.iter().map(|(id, _)| id.clone()).collect()
+            journey.items.iter().map(|(id, _)| id.to_string()).collect()
         };
         assert_eq!(ids(earlier), ["item-01", "item-02"]);
 

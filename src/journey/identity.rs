@@ -125,7 +125,7 @@ mod tests {
             signature: "0".into(),
             terms: Vec::new(),
             titles: Vec::new(),
-            items: items.chars().map(|item| (item.into(), 1.0)).collect(),
+            items: items.chars().map(|item| (item.to_string().into(), 1.0)).collect(),
             size: items.len() as u32,
             strength: 1.0,
             confidence: 1.0,
@@ -153,7 +153,7 @@ mod tests {
 
     /// [`keep_identity`] where every journey of today lists all of its members.
     fn keep(previous: &[Journey], journeys: &mut [Journey], same_run: bool) {
-        let ids = |journey: &Journey| journey.items.iter().map(|(id, _)| id.clone()).collect();
+        let ids = |journey: &Journey| journey.items.iter().map(|(id, _)| id.to_string()).collect();
         let members: Vec<Vec<String>> = journeys.iter().map(ids).collect();
         let members = members.iter().map(|ids| ids.iter().map(String::as_str));
         keep_identity(previous, journeys, members, same_run);

@@ -20,6 +20,7 @@ mod vectors;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 pub use exploration::Exploration;
 pub use extractor::{Extraction, Extractor};
@@ -30,6 +31,9 @@ pub use params::{Assign, InvalidParams, JourneyParams};
 pub use vectors::{ItemVectors, Vector};
 
 /// One interest journey of one user, as it stands in the results.
+///
+/// A user has some two hundred short texts, ids of items and terms, which [`SmolStr`] keeps where they
+/// stand: what a thread that clusters allocates and one that writes sets free is slow at both ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Journey {
     /// Stable name of the journey among this user's journeys, 8 hex digits.
@@ -47,7 +51,7 @@ pub struct Journey {
     pub titles: Vec<String>,
     /// Member items in time order, with their cosine to the journey; the most recent ones only
     /// where there are many.
-    pub items: Vec<(String, f32)>,
+    pub items: Vec<(SmolStr, f32)>,
     /// How many distinct items there are.
     pub size: u32,
     /// The journey's share of all weight in the user's history, 0 to 1; where weight fades, of what is
@@ -73,7 +77,7 @@ pub struct Journey {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JourneyTerm {
     /// One or two words in the form that is commonest in the catalogue.
-    pub term: String,
+    pub term: SmolStr,
     /// Weight in the journey's unit vector, 0 to 1.
     pub weight: f32,
 }

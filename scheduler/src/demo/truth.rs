@@ -67,7 +67,7 @@ mod tests {
             titles: Vec::new(),
             items: items
                 .iter()
-                .map(|&item| (Population::item_id(item), 1.0))
+                .map(|&item| (Population::item_id(item).into(), 1.0))
                 .collect(),
             size: items.len() as u32,
             strength: 0.0,
