@@ -43,7 +43,10 @@ pub fn run(dataset: &Path, users: u64, workers: usize, server: &Server) -> Backf
 impl Crew {
     /// From the request until everybody's journeys are there.
     pub fn run(&self, dataset: &Path, users: u64, server: &Server) -> Backfill {
-        let _scheduler = Running::start("sojourn", &["serve"], server);
+        // Nobody names the journeys, and that is not to hold them up.
+        let backlog = users.to_string();
+        let serve = ["serve", "--naming-backlog", &backlog];
+        let _scheduler = Running::start("sojourn", &serve, server);
         let workers: Vec<Running> = (0..self.workers).map(|_| self.worker()).collect();
         let ask = |arguments: &[&str]| {
             let mut sojourn = command("sojourn");

@@ -125,7 +125,10 @@ mod tests {
             signature: "0".into(),
             terms: Vec::new(),
             titles: Vec::new(),
-            items: items.chars().map(|item| (item.to_string().into(), 1.0)).collect(),
+            items: items
+                .chars()
+                .map(|item| (item.to_string().into(), 1.0))
+                .collect(),
             size: items.len() as u32,
             strength: 1.0,
             confidence: 1.0,

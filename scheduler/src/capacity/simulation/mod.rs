@@ -87,12 +87,13 @@ impl fmt::Display for Crew {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
-    /// On all: a user's shard has nothing to do with the job. So it is with datasets as they are.
+    /// On all: a user's shard has nothing to do with the job. So it is with datasets of format 1, and
+    /// nearly so where there are few users for each slot.
     Spread,
-    /// On one, and those of the next job on the next one, had datasets the order of slots and were
-    /// jobs handed out in turns.
+    /// On one, and those of the next job on another one: a large dataset has the order of slots, and
+    /// neighbouring jobs are planned apart.
     InTurns,
-    /// On one, and those of the next job on the same, had datasets the order of slots.
+    /// On one, and those of the next job on the same, were they not.
     InOrder,
 }
 
