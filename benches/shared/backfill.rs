@@ -52,15 +52,18 @@ impl Crew {
             let mut sojourn = command("sojourn");
             sojourn.args(arguments).args(["--json", "--quiet"]);
             sojourn.env("SOJOURN_REDIS", server.url());
-            json(&sojourn.output().expect("sojourn runs"))
+            let output = sojourn.output().expect("sojourn runs");
+            // A run is not known at once.
+            output.status.success().then(|| json(&output))
         };
+        let users_done = |run: &str| ask(&["run", run])?["counts"]["users"].as_u64();
         let pids = || workers.iter().map(|worker| worker.0.id());
         let busy = || pids().map(cpu).sum::<Duration>();
         let redis = server.nodes[0].pid();
         let (begun, workers_before, redis_before) = (Instant::now(), busy(), cpu(redis));
-        let run = ask(&["backfill", &dataset.display().to_string()]);
+        let run = ask(&["backfill", &dataset.display().to_string()]).expect("it is asked for");
         let run = run["run"].as_str().expect("a run").to_owned();
-        while ask(&["run", &run])["counts"]["users"].as_u64() != Some(users) {
+        while users_done(&run) != Some(users) {
             assert!(
                 begun.elapsed() < Duration::from_secs(3600),
                 "it does not end"
