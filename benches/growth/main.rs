@@ -29,13 +29,8 @@ const CURVES: [(&str, Measure); 5] = [
 ];
 
 fn main() {
-    // Cargo says that this is a benchmark.
-    let asked: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
     for (curve, measure) in CURVES {
-        if asked.is_empty() || asked.iter().any(|asked| asked == curve) {
+        if shared::is_asked(curve) {
             measure();
         }
     }

@@ -36,14 +36,9 @@ const PARTS: [(&str, Measure); 7] = [
 ];
 
 fn main() {
-    // Cargo says that this is a benchmark.
-    let asked: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
     let mut table = Table::default();
     for (part, measure) in PARTS {
-        if asked.is_empty() || asked.iter().any(|asked| asked == part) {
+        if shared::is_asked(part) {
             measure(&mut table);
         }
     }
